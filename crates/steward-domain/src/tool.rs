@@ -1,0 +1,143 @@
+//! The seam to a tool: what it is, what it does to the world, and one call.
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::decision::Effect;
+use crate::id::{AgentName, CallId, SessionId, TurnId};
+use crate::message::Part;
+
+/// Something an agent can do.
+pub trait Tool: Send + Sync {
+    /// What it is.
+    fn spec(&self) -> &ToolSpec;
+
+    /// What this very call would do to the world; `shell` answers by command.
+    fn effect_of(&self, arguments: &Value) -> Effect {
+        let _ = arguments;
+        self.spec().effect
+    }
+
+    /// Runs the call. Dropping the future stops it and everything it started.
+    fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome>;
+}
+
+/// What a tool is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolSpec {
+    /// Its name, as in contract.md.
+    pub name: &'static str,
+    /// The group it belongs to in `tools = […]` of an agent: `files`, `shell`, `web`, `sessions` …
+    pub group: &'static str,
+    /// What the model is told; short, it is in every prompt.
+    pub description: &'static str,
+    /// JSON Schema of the arguments.
+    pub input_schema: Value,
+    /// What it does at most.
+    pub effect: Effect,
+    /// What may be done after a crash that left no result.
+    pub repeat: Repeat,
+    /// Its results are text from outside, hostile until shown otherwise.
+    pub gives_outside: bool,
+}
+
+/// May a call without a known result be run again?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// Yes: it reads, or it compares before it writes.
+    Safe,
+    /// No: its fate is `Uncertain`.
+    Never,
+}
+
+/// Where and for whom a call runs.
+#[derive(Clone, Debug)]
+pub struct ToolContext {
+    /// The turn.
+    pub turn: TurnId,
+    /// The session.
+    pub session: SessionId,
+    /// The agent.
+    pub agent: AgentName,
+    /// The call; also the idempotency key towards the world.
+    pub call: CallId,
+    /// This call was begun before a crash and is run again.
+    pub is_repeat: bool,
+}
+
+/// How a call ended. The model reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ToolOutcome {
+    /// It did what it should.
+    Done(ToolOutput),
+    /// It did not, and why.
+    Failed {
+        /// A sentence for the model.
+        reason: String,
+    },
+    /// It was not allowed, and why.
+    Refused {
+        /// A sentence for the model.
+        reason: String,
+    },
+    /// It may or may not have happened.
+    Uncertain {
+        /// What is known.
+        reason: String,
+    },
+}
+
+impl ToolOutcome {
+    /// Done, with a text.
+    pub fn done(text: impl Into<String>) -> Self {
+        ToolOutcome::Done(ToolOutput {
+            parts: vec![Part::text(text)],
+            evidence: Vec::new(),
+        })
+    }
+
+    /// Failed, with a reason.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        ToolOutcome::Failed { reason: reason.into() }
+    }
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolOutput {
+    /// What the model reads.
+    pub parts: Vec<Part>,
+    /// What the receipt keeps: what was read, written, sent.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+}
+
+/// One fact for the receipt of a turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What was done.
+    pub action: EvidenceAction,
+    /// To what: a path, an address, a recipient, a command line.
+    pub object: String,
+    /// A hash, a size, an exit status, a receipt id.
+    pub detail: String,
+}
+
+/// Kinds of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceAction {
+    /// Looked at.
+    Read,
+    /// Changed.
+    Wrote,
+    /// Sent.
+    Sent,
+    /// Ran.
+    Ran,
+    /// Fetched from outside.
+    Fetched,
+}
