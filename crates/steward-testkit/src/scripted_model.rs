@@ -172,8 +172,10 @@ fn endpoint(uri: &Uri) -> Endpoint {
     }
 }
 
+/// The vendor's documentation says `v1beta`; its Python SDK asks for `v1`.
 fn gemini_endpoint(path: &str, query: &str) -> Endpoint {
-    let call = path.strip_prefix("/v1beta/models/").and_then(|rest| rest.rsplit_once(':'));
+    let rest = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"));
+    let call = rest.and_then(|rest| rest.rsplit_once(':'));
     let (model, streams) = match call {
         Some((model, "generateContent")) => (model, false),
         Some((model, "streamGenerateContent")) => (model, true),
