@@ -2,6 +2,8 @@
 //!
 //! Knows no HTTP: the gateway picks the dialect by path and sends what it gets here.
 
+pub(crate) mod fields;
+
 use steward_domain::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest};
 
 use crate::fold::fold;

@@ -1,17 +1,89 @@
-//! E.
-use steward_domain::model::ModelEvent;
-use crate::ingress::IngressOptions;
+//! Writes an answer as a stream of Gemini pieces for a caller. Calls are told whole, since the dialect knows no pieces of one.
 
+use serde_json::{Value, json};
+use steward_domain::message::{Part, ToolCall};
+use steward_domain::model::{Finish, ModelEvent};
+
+use super::{parts, usage, words};
+use crate::ingress::{IngressOptions, encode_error_event, public_status};
+use crate::{Dialect, sse};
+
+/// The state of one answer.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    _options: IngressOptions,
+    options: IngressOptions,
+    /// Calls not yet told, by their index.
+    calls: Vec<(usize, ToolCall)>,
 }
 
 impl Encoder {
-    pub(crate) fn new(_options: IngressOptions) -> Self {
-        Encoder { _options }
+    pub(crate) fn new(options: IngressOptions) -> Self {
+        Encoder { options, calls: Vec::new() }
     }
-    pub(crate) fn encode(&mut self, _event: &ModelEvent) -> Vec<u8> {
-        Vec::new()
+
+    pub(crate) fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
+        match event {
+            ModelEvent::Started(_) => Vec::new(),
+            ModelEvent::Text(text) => self.piece_after_calls(json!({ "text": text })),
+            ModelEvent::Thinking(text) => self.piece_after_calls(json!({ "text": text, "thought": true })),
+            ModelEvent::ThinkingSealed { signature, .. } => {
+                let sealed = json!({ "text": "", "thoughtSignature": parts::shown_seal(signature) });
+                self.piece_after_calls(sealed)
+            }
+            ModelEvent::ToolCallStarted { index, id, name, signature } => {
+                let call = ToolCall { id: id.clone(), name: name.clone(), arguments: String::new(), signature: signature.clone() };
+                self.calls.push((*index, call));
+                Vec::new()
+            }
+            ModelEvent::ToolCallArguments { index, json } => {
+                if let Some((_, call)) = self.calls.iter_mut().find(|(known, _)| known == index) {
+                    call.arguments.push_str(json);
+                }
+                Vec::new()
+            }
+            ModelEvent::Opaque { dialect, value } => match dialect == Dialect::Gemini.name() {
+                true if value.get("groundingMetadata").is_some() => self.piece(json!({ "index": 0, "groundingMetadata": value["groundingMetadata"] }), None),
+                true => self.piece_after_calls(value.clone()),
+                false => Vec::new(),
+            },
+            ModelEvent::Finished(finish) => self.finish(finish),
+            ModelEvent::Failed(error) => {
+                let (status, code) = public_status(error.kind);
+                encode_error_event(Dialect::Gemini, status, code, &error.message)
+            }
+        }
     }
+
+    fn finish(&mut self, finish: &Finish) -> Vec<u8> {
+        let mut out = self.flush_calls();
+        let content = json!({ "role": "model", "parts": [{ "text": "" }] });
+        let candidate = json!({ "content": content, "finishReason": words::finish_word(finish.reason), "index": 0 });
+        out.extend(self.piece(candidate, Some(usage::encode_usage(finish))));
+        out
+    }
+
+    /// Interleaved arguments are whole once something else follows the calls.
+    fn flush_calls(&mut self) -> Vec<u8> {
+        let calls = std::mem::take(&mut self.calls);
+        let told = calls.into_iter().filter_map(|(_, call)| parts::encode_answer_part(&Part::ToolCall(call)));
+        told.flat_map(|part| self.piece(candidate_of(part), None)).collect()
+    }
+
+    fn piece_after_calls(&mut self, part: Value) -> Vec<u8> {
+        let mut out = self.flush_calls();
+        out.extend(self.piece(candidate_of(part), None));
+        out
+    }
+
+    fn piece(&self, candidate: Value, usage: Option<Value>) -> Vec<u8> {
+        let mut piece = json!({ "candidates": [candidate], "modelVersion": self.options.model, "responseId": self.options.id });
+        if let Some(usage) = usage {
+            piece["usageMetadata"] = usage;
+        }
+        sse::encode("", &piece)
+    }
+}
+
+fn candidate_of(part: Value) -> Value {
+    json!({ "content": { "role": "model", "parts": [part] }, "index": 0 })
 }
