@@ -152,3 +152,6 @@ macro_rules! tool_contract {
         }
     };
 }
+
+#[cfg(test)]
+mod tests;
