@@ -2,7 +2,8 @@
 """Drives a server with the vendors' own SDKs and prints a PASS or FAIL line for each thing they could do.
 
 Without arguments it starts `steward-scripted-model` and checks that: what tests lean on has to be right itself.
-With `--base-url URL --key KEY --model MODEL` it checks a running Steward instead, whose route answers like the script below.
+With `--base-url URL --key KEY --model MODEL` it checks a running Steward instead, whose target plays the script that
+`--print-script` prints; `--only` and `--skip` choose among the checks.
 It talks to loopback only and ends after a minute at the latest.
 """
 
@@ -37,11 +38,14 @@ SECONDS_AT_MOST = 60
 class Checks:
     """Counts what passed and what failed."""
 
-    def __init__(self):
+    def __init__(self, skip):
+        self.skip = skip
         self.passed = 0
         self.failed = 0
 
     def run(self, name, check):
+        if any(word in name for word in self.skip):
+            return
         try:
             check()
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is a failed check
@@ -253,6 +257,18 @@ def check_gemini(base_url, key, model, checks):
     checks.run("gemini: stream that fails", lambda: expect_error(errors.APIError, broken))
 
 
+SETS = {
+    "openai-chat": check_openai_chat,
+    "openai-responses": check_openai_responses,
+    "anthropic": check_anthropic,
+    "gemini": check_gemini,
+}
+
+
+def words(text):
+    return [word for word in text.split(",") if word]
+
+
 def start_scripted(binary, folder):
     script = os.path.join(folder, "script.json")
     with open(script, "w", encoding="utf-8") as file:
@@ -268,6 +284,8 @@ def arguments():
     parser.add_argument("--base-url", help="a running server to check instead, without a path")
     parser.add_argument("--key", default="sk-scripted")
     parser.add_argument("--model", default="scripted")
+    parser.add_argument("--only", default="", help="sets of checks, with commas: " + ",".join(SETS))
+    parser.add_argument("--skip", default="", help="leave out checks whose names hold one of these words, with commas")
     parser.add_argument("--print-script", action="store_true", help="print the script that the checks expect, and end")
     return parser.parse_args()
 
@@ -278,12 +296,12 @@ def main():
         print(json.dumps(SCRIPT))
         return 0
     signal.alarm(SECONDS_AT_MOST)
-    checks = Checks()
+    checks = Checks(words(asked.skip))
     with tempfile.TemporaryDirectory() as folder:
         server, base_url = (None, asked.base_url) if asked.base_url else start_scripted(asked.binary, folder)
         try:
-            for check in (check_openai_chat, check_openai_responses, check_anthropic, check_gemini):
-                check(base_url, asked.key, asked.model, checks)
+            for name in words(asked.only) or SETS:
+                SETS[name](base_url, asked.key, asked.model, checks)
         finally:
             if server:
                 server.kill()

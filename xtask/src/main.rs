@@ -7,6 +7,7 @@ mod figures;
 mod run;
 mod setup;
 mod shell;
+mod staging;
 mod test;
 mod tidy;
 mod web;
@@ -23,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   setup    install what the tests need (Debian, as root) and the console's packages
   web      build the console where its sources are newer than the build
   run      build everything, fetch the local model once, start; further words go to `steward serve`
-  test     setup, then every test; ends with `N passed, N failed`
+  test     setup, then every test; ends with `N passed, N failed`; further words choose stages by name
   bench    build for release and measure; further words choose benches by name
   prove    the full counts of the crash tests; writes docs/figures.md";
 
@@ -48,7 +49,7 @@ fn dispatch(words: &[String]) -> Result<()> {
         "setup" => setup::setup(),
         "web" => web::build(),
         "run" => run::run(rest),
-        "test" => test::test(),
+        "test" => test::test(rest),
         "bench" => bench::bench(rest),
         "prove" => bench::prove(),
         "help" | "--help" | "-h" => {

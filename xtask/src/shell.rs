@@ -55,6 +55,12 @@ impl Job {
         self
     }
 
+    /// Words that are not shown.
+    pub(crate) fn secret_arguments(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
     pub(crate) fn folder(mut self, folder: &str) -> Self {
         self.command.current_dir(root().join(folder));
         self

@@ -2,11 +2,14 @@
 //!
 //! A stage that fails does not stop the next ones: one run tells everything that is broken.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
 use crate::shell::{Job, Watched, root, target};
+use crate::staging::{Staging, WIRES};
 use crate::{check, setup, tidy, web};
 
 /// Tests counted over the stages.
@@ -23,13 +26,18 @@ const STAGES: &[Stage] = &[
     ("rust", || check::rust_tests().watch()),
     ("console: types", || Job::new("npm", &["run", "check"]).folder("web").watch()),
     ("console: components", || Job::new("npm", &["test"]).folder("web").watch()),
-    ("console: browser stories", browser_stories),
-    ("vendors' SDKs", sdk_check),
+    ("console: browser stories", || {
+        Job::new("npm", &["run", "e2e"]).folder("web").watch()
+    }),
+    ("console: browser stories on the real binary", real_browser_stories),
+    ("sdk: the scripted model", sdk_on_scripted_model),
+    ("sdk: the real binary", sdk_on_steward),
 ];
 
-/// Sets up, builds what the stages start, runs them, and fails when any test failed.
-pub(crate) fn test() -> Result<()> {
+/// Sets up, builds what the stages start, runs those whose names hold one of `words`, and fails when any test failed.
+pub(crate) fn test(words: &[String]) -> Result<()> {
     setup::setup()?;
+    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let mut tally = Tally::default();
     tally.add("tidy", &of_step(tidy::tidy()));
     tally.add("console: build", &of_step(web::build()));
@@ -38,7 +46,7 @@ pub(crate) fn test() -> Result<()> {
         &["build", "--package", "steward", "--package", "steward-testkit", "--bins"],
     );
     tally.add("binaries", &of_step(binaries.run()));
-    for (name, stage) in STAGES {
+    for (name, stage) in STAGES.iter().filter(|(name, _)| is_wanted(name)) {
         let begun = Instant::now();
         println!("\n== {name}");
         let watched = stage().unwrap_or_else(|error| failure(&format!("{error:#}")));
@@ -52,20 +60,52 @@ pub(crate) fn test() -> Result<()> {
     Ok(())
 }
 
-fn browser_stories() -> Result<Watched> {
-    Job::new("npm", &["run", "e2e"])
-        .folder("web")
-        .variable("STEWARD_BIN", target().join("debug/steward"))
-        .variable("STEWARD_SCRIPTED_MODEL", target().join("debug/steward-scripted-model"))
+/// The same stories with Steward itself behind the console, and the scripted model behind Steward.
+fn real_browser_stories() -> Result<Watched> {
+    let staging = Staging::start("browser", &root().join("scripts/browser_stories.json"))?;
+    let stories = Job::new("npm", &["run", "e2e"]).folder("web");
+    stories
+        .variable("STEWARD_URL", &staging.url)
+        .variable("STEWARD_LINK", &staging.link)
         .watch()
 }
 
+fn sdk_on_scripted_model() -> Result<Watched> {
+    let binary = target().join("debug/steward-scripted-model");
+    Job::new(sdk_python()?, &["scripts/sdk_check.py", "--binary", &binary.to_string_lossy()]).watch()
+}
+
+/// Each vendor's client whose dialect Steward serves, on a target of each wire.
+fn sdk_on_steward() -> Result<Watched> {
+    let python = sdk_python()?;
+    let script = target().join("sdk-script.json");
+    fs::write(&script, Job::new(&python, &["scripts/sdk_check.py", "--print-script"]).output()?)?;
+    let staging = Staging::start("sdk", &script)?;
+    let key = staging.create_key("sdk")?;
+    let mut all = Watched {
+        lines: Vec::new(),
+        is_success: true,
+    };
+    for wire in WIRES {
+        let model = format!("{wire}/scripted");
+        // Only Anthropic's own wire has a seal for the thought that its client expects.
+        let skip = if *wire == "anthropic" { "" } else { "thinking" };
+        let watched = Job::new(&python, &["scripts/sdk_check.py", "--base-url", &staging.url, "--model", &model])
+            .arguments(&["--only", "openai-chat,anthropic", "--skip", skip].map(str::to_owned))
+            .secret_arguments(&["--key", &key])
+            .watch()?;
+        all.lines.extend(watched.lines);
+        all.is_success &= watched.is_success;
+    }
+    Ok(all)
+}
+
 /// The SDKs live in an environment of their own under the target folder, made again when the list of versions changes.
-fn sdk_check() -> Result<Watched> {
+fn sdk_python() -> Result<PathBuf> {
     let environment = target().join("sdk-venv");
     let stamp = environment.join("installed.txt");
-    let wanted = std::fs::read_to_string(root().join("scripts/sdk_requirements.txt"))?;
-    let is_ready = std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
+    let wanted = fs::read_to_string(root().join("scripts/sdk_requirements.txt"))?;
+    let is_ready = fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
     if !is_ready {
         Job::new("python3", &["-m", "venv", "--clear", &environment.to_string_lossy()]).run()?;
         let install = [
@@ -76,14 +116,9 @@ fn sdk_check() -> Result<Watched> {
             "scripts/sdk_requirements.txt",
         ];
         Job::new(environment.join("bin/pip"), &install).run()?;
-        std::fs::write(&stamp, wanted)?;
+        fs::write(&stamp, wanted)?;
     }
-    let binary = target().join("debug/steward-scripted-model");
-    Job::new(
-        environment.join("bin/python"),
-        &["scripts/sdk_check.py", "--binary", &binary.to_string_lossy()],
-    )
-    .watch()
+    Ok(environment.join("bin/python"))
 }
 
 /// A step without tests of its own counts as one.
