@@ -1,0 +1,204 @@
+// Browser stories of the console: the first minute of a person, with the strict policy on and no accessibility violation.
+// Against a real server the messages go to its model, so only what holds for any model is asked of the answers there.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { openPlace, signIn, until, type Place } from './browser';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const texts = {
+  plain: process.env.STEWARD_E2E_PLAIN ?? 'Look through the workspace',
+  approve: process.env.STEWARD_E2E_APPROVE ?? 'Please delete the old reports (approve)',
+  slow: process.env.STEWARD_E2E_SLOW ?? 'Count slowly, please: slow',
+};
+
+let place: Place;
+let context: BrowserContext;
+let page: Page;
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  place = await openPlace();
+  context = await place.browser.newContext({ viewport: { width: 1280, height: 800 } });
+  page = await context.newPage();
+  page.on('console', (message) => {
+    if (/Content Security Policy|Trusted|Refused to/i.test(message.text())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  await signIn(page, place.link);
+});
+afterEach(() => expect(complaints).toEqual([]));
+afterAll(() => place?.close());
+
+async function send(text: string): Promise<void> {
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.keyboard.press('Enter');
+}
+async function newChat(): Promise<void> {
+  await page.goto(`${place.url}/chat`);
+  await page.getByLabel('Message', { exact: true }).waitFor();
+}
+const lastTurn = () => page.locator('[data-turn]').last();
+const status = async (): Promise<string | null> => ((await lastTurn().count()) === 0 ? null : lastTurn().getAttribute('data-status'));
+
+async function violations(target: Page): Promise<string[]> {
+  // Through the debugger's own world, so that the page's policy stays as strict as it is.
+  const session = await target.context().newCDPSession(target);
+  await session.send('Runtime.evaluate', { expression: axeSource });
+  const run = `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    .then((result) => JSON.stringify(result.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.target + ' ' + node.failureSummary).join(' | '))))`;
+  const { result } = await session.send('Runtime.evaluate', { expression: run, awaitPromise: true });
+  await session.detach();
+  return JSON.parse(String(result.value)) as string[];
+}
+
+test('a one-time link signs in and leaves no secret in the address', async () => {
+  expect(page.url()).not.toContain('signin');
+  await expect.poll(() => page.locator('main h1').first().textContent()).toBe('Today');
+});
+
+test('a message streams its answer token by token and shows its tool calls', async () => {
+  await newChat();
+  await send(texts.plain);
+  const lengths = new Set<number>();
+  await until(
+    'the turn is done',
+    async () => {
+      if ((await lastTurn().count()) > 0) lengths.add(((await lastTurn().textContent()) ?? '').length);
+      return (await status()) === 'done';
+    },
+    50_000,
+  );
+  if (place.isMock) {
+    expect(lengths.size).toBeGreaterThan(4);
+    const call = lastTurn().locator('[data-call]').first();
+    await call.locator('summary').click();
+    await expect.poll(() => call.textContent()).toContain('notes/week.md');
+    await expect.poll(() => lastTurn().textContent()).toContain('claude-sonnet');
+  }
+});
+
+test('a reload in the middle shows the running turn, and Stop ends it', async () => {
+  await newChat();
+  await send(texts.slow);
+  await until('the answer grows', async () => ((await lastTurn().textContent()) ?? '').length > 60, 40_000);
+  await page.reload();
+  await lastTurn().waitFor();
+  await until('the running turn is back', async () => ((await lastTurn().textContent()) ?? '').length > 60);
+  if (place.isMock) {
+    await send('a word in between');
+    await expect.poll(() => lastTurn().textContent()).toContain('a word in between');
+  }
+  await page.keyboard.press('Control+.');
+  await until('the turn is stopped', async () => (await status()) === 'stopped');
+});
+
+test('an approval is answered in the flow, after it has stood still', async () => {
+  await newChat();
+  await send(texts.approve);
+  const card = page.locator('[data-approval]').last();
+  await card.waitFor({ timeout: 40_000 });
+  const allow = card.getByRole('button', { name: 'Allow once' });
+  await until('the card is armed', async () => (await card.getAttribute('data-armed')) === 'true');
+  await allow.click();
+  await until('the turn is over', async () => (await status()) === 'done', 40_000);
+  expect(await card.textContent()).toContain('Allowed');
+});
+
+test('the inspector shows steps, context and calls', async () => {
+  await lastTurn().getByRole('link', { name: 'Open turn' }).click();
+  await page.locator('[data-step]').first().waitFor();
+  await page.locator('[data-step]').first().getByText('What was in context').click();
+  await expect.poll(() => page.locator('[data-step]').first().textContent()).toMatch(/tokens|Tokens/);
+  expect(await page.locator('[data-step] [data-call]').count()).toBeGreaterThan(0);
+});
+
+test('keys go, find and explain', async () => {
+  await page.locator('main h1').first().focus();
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await expect.poll(() => page.url()).toContain('/approvals');
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').fill('costs');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.url()).toContain('/costs');
+  await page.locator('main h1').first().waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+});
+
+test('every page of the navigation opens without an error', async () => {
+  for (const path of [
+    '/',
+    '/chat',
+    '/approvals',
+    '/approvals?tab=history',
+    '/turns',
+    '/agents',
+    '/models',
+    '/costs',
+    '/keys',
+    '/settings',
+  ]) {
+    await page.goto(place.url + path);
+    await page.locator('main h1').first().waitFor();
+    await page.waitForLoadState('load');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await page.locator('main [role=alert]').allTextContents(), path).toEqual([]);
+  }
+});
+
+test('there is no accessibility violation in light and dark, wide and narrow', async () => {
+  if (place.isMock) {
+    await newChat();
+    await send(texts.approve);
+    await page.locator('[data-approval]').last().waitFor();
+  }
+  const chat = page.url();
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const address of [
+      chat,
+      `${place.url}/turns`,
+      `${place.url}/approvals`,
+      `${place.url}/`,
+      `${place.url}/settings`,
+      `${place.url}/models`,
+      `${place.url}/costs`,
+      `${place.url}/keys`,
+    ]) {
+      await page.goto(address);
+      await page.locator('main h1').first().waitFor();
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      expect(await violations(page), `${scheme} ${address}`).toEqual([]);
+    }
+  }
+  await page.setViewportSize({ width: 320, height: 640 });
+  for (const address of [chat, `${place.url}/turns`, `${place.url}/`, `${place.url}/settings`]) {
+    await page.goto(address);
+    await page.locator('main h1').first().waitFor();
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), address).toBeLessThanOrEqual(320);
+    expect(await violations(page), `narrow ${address}`).toEqual([]);
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+test('a lost session asks to sign in over the page and keeps the draft', async () => {
+  if (!place.isMock) return;
+  await newChat();
+  await page.getByLabel('Message', { exact: true }).fill('half a thought');
+  await page.evaluate(() => fetch('/api/test/sign-out', { method: 'POST' }));
+  await page.getByRole('link', { name: 'Turns' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  await dialog.getByLabel('Key', { exact: true }).check();
+  await dialog.getByLabel(/sk-steward/).fill('sk-steward-mock');
+  await dialog.getByRole('button', { name: 'Sign in' }).click();
+  await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+  await page.getByRole('link', { name: 'Chat', exact: true }).first().click();
+  await expect.poll(() => page.getByLabel('Message', { exact: true }).inputValue()).toBe('half a thought');
+});

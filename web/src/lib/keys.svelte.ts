@@ -1,0 +1,83 @@
+// The keyboard of the whole console: g and a letter goes, Ctrl K finds, ? explains. Bare letters are off inside fields.
+import { kept } from './kept';
+import { go } from './router.svelte';
+import type { MessageKey } from './t';
+
+export interface Place {
+  path: string;
+  name: MessageKey;
+  letter: string;
+  icon: string;
+  group: MessageKey;
+}
+
+export const places: Place[] = [
+  { path: '/', name: 'nav.today', letter: 'd', icon: 'today', group: 'nav.work' },
+  { path: '/chat', name: 'nav.chat', letter: 'c', icon: 'chat', group: 'nav.work' },
+  { path: '/approvals', name: 'nav.approvals', letter: 'a', icon: 'approvals', group: 'nav.work' },
+  { path: '/turns', name: 'nav.turns', letter: 't', icon: 'turns', group: 'nav.work' },
+  { path: '/agents', name: 'nav.agents', letter: 'e', icon: 'agents', group: 'nav.team' },
+  { path: '/models', name: 'nav.models', letter: 'l', icon: 'models', group: 'nav.gateway' },
+  { path: '/costs', name: 'nav.costs', letter: 'b', icon: 'costs', group: 'nav.money' },
+  { path: '/keys', name: 'nav.keys', letter: 'k', icon: 'keys', group: 'nav.trust' },
+  { path: '/settings', name: 'nav.settings', letter: ',', icon: 'settings', group: 'nav.foot' },
+];
+
+class Overlays {
+  palette = $state(false);
+  help = $state(false);
+  more = $state(false);
+}
+
+export const overlays = new Overlays();
+
+const CHORD_MS = 1_500;
+let chordAt = 0;
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+export function startKeys(): void {
+  addEventListener('keydown', (event) => {
+    if (event.defaultPrevented) return;
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === 'k') {
+      event.preventDefault();
+      overlays.palette = true;
+      return;
+    }
+    const isBare = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (!isBare || isField(event.target) || kept('letters') === 'off' || document.querySelector('dialog[open]') !== null) return;
+    const isChord = performance.now() - chordAt < CHORD_MS;
+    chordAt = 0;
+    if (isChord) {
+      const place = places.find((one) => one.letter === event.key);
+      if (place !== undefined) {
+        event.preventDefault();
+        go(place.path);
+      }
+    } else if (event.key === 'g') {
+      chordAt = performance.now();
+    } else if (event.key === '?') {
+      event.preventDefault();
+      overlays.help = true;
+    } else if (event.key === '/') {
+      const filter = document.querySelector<HTMLElement>('main [data-filter]');
+      if (filter !== null) {
+        event.preventDefault();
+        filter.focus();
+      }
+    } else if (event.key === 'j' || event.key === 'k') {
+      moveInList(event.key === 'j' ? 1 : -1);
+    }
+  });
+}
+
+/** Moves the focus along the rows of the page's list. */
+function moveInList(by: 1 | -1): void {
+  const rows = [...document.querySelectorAll<HTMLElement>('main [data-row]')];
+  if (rows.length === 0) return;
+  const at = rows.findIndex((row) => row === document.activeElement || row.contains(document.activeElement));
+  const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by));
+  rows[next]?.focus();
+}

@@ -1,0 +1,68 @@
+// Who is signed in. A lost session is a state to recover from, not a page: the sign-in shows over what is there.
+import { api, ApiError, setCsrf, whenSignedOut } from './api';
+import { forget } from './kept';
+import { reconnectStream, startStream } from './stream';
+import type { Session } from './types';
+
+class Me {
+  /** The session, also the last one while a new sign-in is wanted. */
+  session = $state.raw<Session | null>(null);
+  needsSignIn = $state(false);
+  isReady = $state(false);
+  problem = $state.raw<ApiError | null>(null);
+}
+
+export const me = new Me();
+
+/** May this person change how the server is set up? The server decides; this only hides what would be refused. */
+export function isAdmin(): boolean {
+  return me.session?.role === 'owner' || me.session?.role === 'admin';
+}
+
+/** Takes the one-time link of the address if there is one, else asks who we are. */
+export async function begin(): Promise<void> {
+  whenSignedOut(() => (me.needsSignIn = true));
+  const token = /^#signin=([^&]+)/.exec(location.hash)?.[1];
+  if (token !== undefined) history.replaceState(history.state, '', location.pathname + location.search);
+  try {
+    accept(token === undefined ? await api.session() : await linkOrSession(decodeURIComponent(token)));
+  } catch (error) {
+    const problem = error instanceof ApiError ? error : new ApiError(0, 'unreachable', String(error));
+    const isPlainSignedOut = problem.status === 401 && token === undefined;
+    me.problem = isPlainSignedOut ? null : problem;
+    me.needsSignIn = true;
+  }
+  me.isReady = true;
+}
+
+/** A used link does no harm to someone who is signed in already. */
+async function linkOrSession(token: string): Promise<Session> {
+  try {
+    return await api.signInByLink(token);
+  } catch (refusal) {
+    return await api.session().catch(() => {
+      throw refusal;
+    });
+  }
+}
+
+/** Takes a fresh session and lets every page that was refused try again. */
+export function accept(session: Session): void {
+  const isReturn = me.session !== null;
+  setCsrf(session.csrf);
+  me.session = session;
+  me.needsSignIn = false;
+  me.problem = null;
+  startStream();
+  if (isReturn) {
+    reconnectStream();
+    dispatchEvent(new CustomEvent('steward:signed-in'));
+  }
+}
+
+/** Ends the session here and at the server, and forgets what this browser kept. */
+export async function signOut(): Promise<void> {
+  await api.signOut();
+  forget();
+  location.assign('/');
+}
