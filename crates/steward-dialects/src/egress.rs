@@ -102,10 +102,14 @@ pub fn decode_response(dialect: Dialect, body: &[u8], quirks: Quirks) -> Result<
 }
 
 fn decode_whole(dialect: Dialect, body: &[u8], quirks: Quirks, emitter: &mut Emitter) {
-    let Ok(value) = serde_json::from_slice(body) else {
-        let start = json::excerpt(body);
-        emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("the provider's answer is no JSON: {start}")));
-        return;
+    let value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) if error.is_eof() => return emitter.cut(),
+        Err(_) => {
+            let start = json::excerpt(body);
+            let message = format!("the provider's answer is no JSON: {start}");
+            return emitter.fail(ModelError::new(ModelErrorKind::Malformed, message));
+        }
     };
     match dialect {
         Dialect::OpenAiChat => openai_chat::decode_response::decode_response(value, quirks, emitter),
@@ -216,7 +220,8 @@ impl StreamDecoder {
         match &mut self.shape {
             Shape::Unknown => {}
             Shape::Events(framer) => {
-                if let Some(frame) = framer.finish() {
+                // A last event that broke off in its middle is a cut stream, not a malformed one.
+                if let Some(frame) = framer.finish().filter(Frame::is_whole) {
                     self.decoder.frame(&frame, &mut self.emitter);
                 }
             }

@@ -45,25 +45,40 @@ impl Emitter {
         let index = self.calls;
         self.calls += 1;
         let id = if id.is_empty() { CallId::generate() } else { CallId::from(id) };
-        self.push(ModelEvent::ToolCallStarted { index, id, name: name.to_owned(), signature });
+        self.push(ModelEvent::ToolCallStarted {
+            index,
+            id,
+            name: name.to_owned(),
+            signature,
+        });
         index
     }
 
     pub(crate) fn arguments(&mut self, index: usize, json: &str) {
         if !json.is_empty() {
-            self.push(ModelEvent::ToolCallArguments { index, json: json.to_owned() });
+            self.push(ModelEvent::ToolCallArguments {
+                index,
+                json: json.to_owned(),
+            });
         }
     }
 
     pub(crate) fn opaque(&mut self, dialect: Dialect, value: Value) {
-        self.push(ModelEvent::Opaque { dialect: dialect.name().to_owned(), value });
+        self.push(ModelEvent::Opaque {
+            dialect: dialect.name().to_owned(),
+            value,
+        });
     }
 
     /// Gives a whole part as the events that make it.
     pub(crate) fn part(&mut self, part: Part) {
         match part {
             Part::Text { text, .. } => self.text(&text),
-            Part::Thinking { text, signature, is_redacted } => {
+            Part::Thinking {
+                text,
+                signature,
+                is_redacted,
+            } => {
                 self.thinking(&text);
                 self.seal(signature.unwrap_or_default(), is_redacted);
             }
@@ -81,8 +96,17 @@ impl Emitter {
     pub(crate) fn end(&mut self, reason: FinishReason) {
         let asks_for_tools = self.calls > 0 && reason == FinishReason::Stop;
         let reason = if asks_for_tools { FinishReason::ToolCalls } else { reason };
-        let usage_source = if self.usage.is_some() { UsageSource::Reported } else { UsageSource::Estimated };
-        let finish = Finish { reason, usage: self.usage.unwrap_or_default(), usage_source, cost: Usd::ZERO };
+        let usage_source = if self.usage.is_some() {
+            UsageSource::Reported
+        } else {
+            UsageSource::Estimated
+        };
+        let finish = Finish {
+            reason,
+            usage: self.usage.unwrap_or_default(),
+            usage_source,
+            cost: Usd::ZERO,
+        };
         self.push(ModelEvent::Finished(Box::new(finish)));
         self.is_over = true;
     }

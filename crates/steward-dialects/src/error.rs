@@ -26,11 +26,18 @@ pub fn decode_error<'a>(
 ) -> ModelError {
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let words = Words::of(&value);
-    let message = if words.message.is_empty() { plain_message(status, body) } else { words.message.clone() };
+    let message = if words.message.is_empty() {
+        plain_message(status, body)
+    } else {
+        words.message.clone()
+    };
     let kind = kind_of(dialect, status, &words);
     let mut error = ModelError::new(kind, clip(&message));
     error.status = Some(status);
-    let can_wait = matches!(kind, ModelErrorKind::RateLimited | ModelErrorKind::Overloaded | ModelErrorKind::Server | ModelErrorKind::Timeout);
+    let can_wait = matches!(
+        kind,
+        ModelErrorKind::RateLimited | ModelErrorKind::Overloaded | ModelErrorKind::Server | ModelErrorKind::Timeout
+    );
     if can_wait && let Some(wait) = wait_of(headers, now).or(words.wait) {
         error.retry = Retry::After(wait.min(WAIT_LIMIT));
     }
@@ -42,7 +49,11 @@ pub(crate) fn decode_embedded(dialect: Dialect, value: &Value) -> ModelError {
     let words = Words::of(value);
     let status = words.status.unwrap_or_else(|| status_by_name(&words.code));
     let kind = kind_of(dialect, status, &words);
-    let message = if words.message.is_empty() { "the provider reported an error without saying which" } else { &words.message };
+    let message = if words.message.is_empty() {
+        "the provider reported an error without saying which"
+    } else {
+        &words.message
+    };
     let mut error = ModelError::new(kind, clip(message));
     error.status = Some(status);
     if let (Some(wait), Retry::Now) = (words.wait, error.retry) {
@@ -69,15 +80,24 @@ impl Words {
             Some(error) if !error.is_null() => error,
             _ => value,
         };
-        let mut names: Vec<&str> = ["type", "code", "status", "reason"].iter().filter_map(|key| error.get(key)?.as_str()).collect();
+        let mut names: Vec<&str> = ["type", "code", "status", "reason"]
+            .iter()
+            .filter_map(|key| error.get(key)?.as_str())
+            .collect();
         let details = json::list(error, "details");
         names.extend(details.iter().map(|detail| json::text(detail, "reason")));
-        let status = json::count(error, "/code").or_else(|| json::count(error, "/status")).or_else(|| json::text(error, "code").parse().ok());
+        let status = json::count(error, "/code")
+            .or_else(|| json::count(error, "/status"))
+            .or_else(|| json::text(error, "code").parse().ok());
         Words {
             message: message_of(error),
             code: names.join(" ").to_ascii_lowercase(),
-            status: status.and_then(|number| u16::try_from(number).ok()).filter(|number| (400..600).contains(number)),
-            wait: details.iter().find_map(|detail| seconds(json::text(detail, "retryDelay").strip_suffix('s')?)),
+            status: status
+                .and_then(|number| u16::try_from(number).ok())
+                .filter(|number| (400..600).contains(number)),
+            wait: details
+                .iter()
+                .find_map(|detail| seconds(json::text(detail, "retryDelay").strip_suffix('s')?)),
         }
     }
 
@@ -95,7 +115,11 @@ fn message_of(error: &Value) -> String {
         match error.get(key) {
             Some(Value::String(text)) if !text.is_empty() => return text.clone(),
             Some(Value::Array(list)) => {
-                let sentences: Vec<&str> = list.iter().map(|item| json::text(item, "msg")).filter(|text| !text.is_empty()).collect();
+                let sentences: Vec<&str> = list
+                    .iter()
+                    .map(|item| json::text(item, "msg"))
+                    .filter(|text| !text.is_empty())
+                    .collect();
                 if !sentences.is_empty() {
                     return sentences.join("; ");
                 }
@@ -183,13 +207,18 @@ fn status_by_name(code: &str) -> u16 {
         ("insufficient_quota", 429),
         ("failed_precondition", 400),
     ];
-    table.iter().find(|(name, _)| code.contains(name)).map_or(500, |(_, status)| *status)
+    table
+        .iter()
+        .find(|(name, _)| code.contains(name))
+        .map_or(500, |(_, status)| *status)
 }
 
 fn wait_of<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, now: Timestamp) -> Option<Duration> {
     let mut by_seconds = None;
     for (name, value) in headers {
-        let is_milliseconds = ["retry-after-ms", "x-ms-retry-after-ms"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_milliseconds = ["retry-after-ms", "x-ms-retry-after-ms"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known));
         if is_milliseconds && let Some(wait) = seconds(value).map(|wait| wait / 1000) {
             return Some(wait);
         }

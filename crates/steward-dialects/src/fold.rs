@@ -31,16 +31,36 @@ pub fn fold(events: &[ModelEvent]) -> Result<Answer, ModelError> {
             ModelEvent::Text(text) => parts.text(text),
             ModelEvent::Thinking(text) => parts.thinking(text),
             ModelEvent::ThinkingSealed { signature, is_redacted } => parts.seal(signature, *is_redacted),
-            ModelEvent::ToolCallStarted { index, id, name, signature } => {
-                let call = ToolCall { id: id.clone(), name: name.clone(), arguments: String::new(), signature: signature.clone() };
+            ModelEvent::ToolCallStarted {
+                index,
+                id,
+                name,
+                signature,
+            } => {
+                let call = ToolCall {
+                    id: id.clone(),
+                    name: name.clone(),
+                    arguments: String::new(),
+                    signature: signature.clone(),
+                };
                 parts.places.insert(*index, parts.list.len());
                 parts.list.push(Part::ToolCall(call));
             }
             ModelEvent::ToolCallArguments { index, json } => parts.arguments(*index, json),
-            ModelEvent::Opaque { dialect, value } => parts.list.push(Part::Opaque { dialect: dialect.clone(), value: value.clone() }),
+            ModelEvent::Opaque { dialect, value } => parts.list.push(Part::Opaque {
+                dialect: dialect.clone(),
+                value: value.clone(),
+            }),
             ModelEvent::Finished(finish) => {
-                let message = Message { role: Role::Assistant, parts: parts.list };
-                return Ok(Answer { message, answerer, finish: (**finish).clone() });
+                let message = Message {
+                    role: Role::Assistant,
+                    parts: parts.list,
+                };
+                return Ok(Answer {
+                    message,
+                    answerer,
+                    finish: (**finish).clone(),
+                });
             }
             ModelEvent::Failed(error) => return Err(error.clone()),
         }
@@ -64,19 +84,36 @@ impl Parts {
     }
 
     fn thinking(&mut self, more: &str) {
-        if let Some(Part::Thinking { text, signature: None, is_redacted: false }) = self.list.last_mut() {
+        if let Some(Part::Thinking {
+            text,
+            signature: None,
+            is_redacted: false,
+        }) = self.list.last_mut()
+        {
             text.push_str(more);
             return;
         }
-        self.list.push(Part::Thinking { text: more.to_owned(), signature: None, is_redacted: false });
+        self.list.push(Part::Thinking {
+            text: more.to_owned(),
+            signature: None,
+            is_redacted: false,
+        });
     }
 
     fn seal(&mut self, seal: &str, is_redacted: bool) {
-        if !is_redacted && let Some(Part::Thinking { signature: open @ None, .. }) = self.list.last_mut() {
+        if !is_redacted
+            && let Some(Part::Thinking {
+                signature: open @ None, ..
+            }) = self.list.last_mut()
+        {
             *open = Some(seal.to_owned());
             return;
         }
-        self.list.push(Part::Thinking { text: String::new(), signature: Some(seal.to_owned()), is_redacted });
+        self.list.push(Part::Thinking {
+            text: String::new(),
+            signature: Some(seal.to_owned()),
+            is_redacted,
+        });
     }
 
     fn arguments(&mut self, index: usize, json: &str) {

@@ -43,13 +43,19 @@ pub fn decode_request(dialect: Dialect, body: &[u8]) -> Result<IngressRequest, M
     let value = serde_json::from_slice(body)
         .map_err(|error| ModelError::new(ModelErrorKind::BadRequest, format!("the request body is no valid JSON: {error}")))?;
     let serde_json::Value::Object(fields) = value else {
-        return Err(ModelError::new(ModelErrorKind::BadRequest, "the request body must be a JSON object"));
+        return Err(ModelError::new(
+            ModelErrorKind::BadRequest,
+            "the request body must be a JSON object",
+        ));
     };
     match dialect {
         Dialect::OpenAiChat => openai_chat::decode_request::decode_request(fields),
         Dialect::Anthropic => anthropic::decode_request::decode_request(fields),
         Dialect::OpenAiResponses | Dialect::Gemini => {
-            let message = format!("requests in the dialect {} are not taken; use openai-chat or anthropic", dialect.name());
+            let message = format!(
+                "requests in the dialect {} are not taken; use openai-chat or anthropic",
+                dialect.name()
+            );
             Err(ModelError::new(ModelErrorKind::Unsupported, message))
         }
     }

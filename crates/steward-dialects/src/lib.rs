@@ -9,6 +9,8 @@ pub mod sse;
 
 mod anthropic;
 mod emitter;
+#[cfg(test)]
+mod fixtures;
 mod gemini;
 mod json;
 mod media;

@@ -9,7 +9,10 @@ pub(crate) fn source_of(url: String) -> MediaSource {
         Some((media_type, data)) => {
             // Parameters such as a charset are of no use to a provider.
             let media_type = media_type.split(';').next().unwrap_or_default();
-            MediaSource::Inline { media_type: media_type.to_owned(), data: data.to_owned() }
+            MediaSource::Inline {
+                media_type: media_type.to_owned(),
+                data: data.to_owned(),
+            }
         }
         None => MediaSource::Url { url },
     }

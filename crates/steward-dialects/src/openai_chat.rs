@@ -2,14 +2,14 @@
 //!
 //! Holds what the files of this dialect share: the error object and the choice of the answer's words.
 
+mod calls;
+mod content;
 pub(crate) mod decode_request;
 pub(crate) mod decode_response;
 pub(crate) mod decode_stream;
 pub(crate) mod encode_request;
 pub(crate) mod encode_response;
 pub(crate) mod encode_stream;
-mod calls;
-mod content;
 mod reasoning;
 mod usage;
 mod words;
@@ -31,4 +31,4 @@ pub(crate) fn error_object(status: u16, code: &str, message: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,14 @@ pub struct Frame {
     pub data: String,
 }
 
+impl Frame {
+    /// Is the data what every dialect sends, JSON or the word that ends a chat stream?
+    pub(crate) fn is_whole(&self) -> bool {
+        let data = self.data.trim();
+        data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
+    }
+}
+
 /// Writes one event; without a name only its data.
 pub(crate) fn encode(event: &str, data: &serde_json::Value) -> Vec<u8> {
     let mut frame = Vec::with_capacity(256);

@@ -28,7 +28,11 @@ pub(crate) fn encode_block(part: &Part) -> Option<Value> {
             put(&mut block, "title", name.clone());
             Some(Value::Object(block))
         }
-        Part::Thinking { text, signature, is_redacted } => {
+        Part::Thinking {
+            text,
+            signature,
+            is_redacted,
+        } => {
             let seal = seal::for_dialect(DIALECT, signature.as_deref()?)?;
             Some(match is_redacted {
                 true => json!({ "type": "redacted_thinking", "data": seal }),
@@ -38,7 +42,12 @@ pub(crate) fn encode_block(part: &Part) -> Option<Value> {
         Part::ToolCall(ToolCall { id, name, arguments, .. }) => {
             Some(json!({ "type": "tool_use", "id": plain_id(id), "name": name, "input": arguments_object(arguments) }))
         }
-        Part::ToolResult { call_id, content, is_error, .. } => Some(encode_result(call_id, content, *is_error)),
+        Part::ToolResult {
+            call_id,
+            content,
+            is_error,
+            ..
+        } => Some(encode_result(call_id, content, *is_error)),
         // A citation stands inside a text block and is no block itself.
         Part::Opaque { dialect, value } => {
             let is_block = dialect == DIALECT.name() && text(value, "type") != "citations_delta";
@@ -52,7 +61,10 @@ fn encode_result(call_id: &CallId, content: &[Part], is_error: bool) -> Value {
     let mut block = typed("tool_result");
     block.insert("tool_use_id".to_owned(), Value::from(plain_id(call_id)));
     let mut inner: Vec<Value> = content.iter().filter_map(encode_block).collect();
-    let mark = inner.last_mut().and_then(Value::as_object_mut).and_then(|last| last.shift_remove("cache_control"));
+    let mark = inner
+        .last_mut()
+        .and_then(Value::as_object_mut)
+        .and_then(|last| last.shift_remove("cache_control"));
     let content = match inner.as_slice() {
         [only] if text(only, "type") == "text" => only["text"].clone(),
         _ => Value::Array(inner),
@@ -86,7 +98,10 @@ fn encode_document(source: &MediaSource) -> Value {
 /// Anthropic takes letters, digits, `_` and `-` in ids; others' ids may hold more.
 fn plain_id(id: &CallId) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
-    id.as_str().chars().map(|character| if is_plain(character) { character } else { '_' }).collect()
+    id.as_str()
+        .chars()
+        .map(|character| if is_plain(character) { character } else { '_' })
+        .collect()
 }
 
 fn typed(kind: &str) -> Map<String, Value> {
@@ -102,7 +117,9 @@ pub(crate) fn decode_content(content: Value, place: &str, name_of: &dyn Fn(&str)
         Value::String(text) => Ok(if text.is_empty() { Vec::new() } else { vec![Part::text(text)] }),
         Value::Array(list) => {
             let blocks = list.into_iter().enumerate();
-            blocks.map(|(index, block)| decode_block(block, &format!("{place}[{index}]"), name_of)).collect()
+            blocks
+                .map(|(index, block)| decode_block(block, &format!("{place}[{index}]"), name_of))
+                .collect()
         }
         _ => Err(format!("{place} must be a text or a list of blocks")),
     }
@@ -113,20 +130,34 @@ pub(crate) fn decode_block(mut block: Value, place: &str, name_of: &dyn Fn(&str)
     let need = |block: &Value, key: &str| text_of(block, key).ok_or_else(|| format!("{place}.{key} must be a text"));
     let mark = block.get("cache_control").filter(|mark| !mark.is_null()).cloned();
     match text(&block, "type") {
-        "text" => Ok(Part::Text { text: need(&block, "text")?, cache_control: mark }),
+        "text" => Ok(Part::Text {
+            text: need(&block, "text")?,
+            cache_control: mark,
+        }),
         "image" => match decode_source(&block["source"]) {
             Some(source) => Ok(Part::Image { source, detail: None }),
             None => Ok(opaque(block)),
         },
         "document" if !block.get("citations").is_some_and(Value::is_object) => match decode_source(&block["source"]) {
-            Some(source) => Ok(Part::File { name: text_of(&block, "title"), source }),
+            Some(source) => Ok(Part::File {
+                name: text_of(&block, "title"),
+                source,
+            }),
             None => Ok(opaque(block)),
         },
         "thinking" => {
             let signature = text_of(&block, "signature").filter(|seal| !seal.is_empty());
-            Ok(Part::Thinking { text: need(&block, "thinking")?, signature, is_redacted: false })
+            Ok(Part::Thinking {
+                text: need(&block, "thinking")?,
+                signature,
+                is_redacted: false,
+            })
         }
-        "redacted_thinking" => Ok(Part::Thinking { text: String::new(), signature: Some(need(&block, "data")?), is_redacted: true }),
+        "redacted_thinking" => Ok(Part::Thinking {
+            text: String::new(),
+            signature: Some(need(&block, "data")?),
+            is_redacted: true,
+        }),
         "tool_use" => Ok(Part::ToolCall(ToolCall {
             id: CallId::from_text(need(&block, "id")?),
             name: need(&block, "name")?,
@@ -141,7 +172,12 @@ pub(crate) fn decode_block(mut block: Value, place: &str, name_of: &dyn Fn(&str)
             if let (Some(mark), Some(Part::Text { cache_control, .. })) = (mark, content.last_mut()) {
                 *cache_control = Some(mark);
             }
-            Ok(Part::ToolResult { name: name_of(&id), call_id: CallId::from_text(id), content, is_error })
+            Ok(Part::ToolResult {
+                name: name_of(&id),
+                call_id: CallId::from_text(id),
+                content,
+                is_error,
+            })
         }
         "" => Err(format!("{place}.type must be a text")),
         _ => Ok(opaque(block)),
@@ -150,11 +186,19 @@ pub(crate) fn decode_block(mut block: Value, place: &str, name_of: &dyn Fn(&str)
 
 fn decode_source(source: &Value) -> Option<MediaSource> {
     match text(source, "type") {
-        "base64" => Some(MediaSource::Inline { media_type: text_of(source, "media_type")?, data: text_of(source, "data")? }),
-        "url" => Some(MediaSource::Url { url: text_of(source, "url")? }),
+        "base64" => Some(MediaSource::Inline {
+            media_type: text_of(source, "media_type")?,
+            data: text_of(source, "data")?,
+        }),
+        "url" => Some(MediaSource::Url {
+            url: text_of(source, "url")?,
+        }),
         "text" => {
             let data = STANDARD.encode(text_of(source, "data")?);
-            Some(MediaSource::Inline { media_type: "text/plain".to_owned(), data })
+            Some(MediaSource::Inline {
+                media_type: "text/plain".to_owned(),
+                data,
+            })
         }
         _ => None,
     }
@@ -162,5 +206,8 @@ fn decode_source(source: &Value) -> Option<MediaSource> {
 
 /// A block that stays as it is.
 pub(crate) fn opaque(block: Value) -> Part {
-    Part::Opaque { dialect: DIALECT.name().to_owned(), value: block }
+    Part::Opaque {
+        dialect: DIALECT.name().to_owned(),
+        value: block,
+    }
 }

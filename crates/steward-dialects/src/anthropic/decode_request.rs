@@ -24,7 +24,10 @@ pub(crate) fn decode_request(fields: Map<String, Value>) -> Result<IngressReques
     request.tools = decode_tools(fields.list("tools")?)?;
     let choice = fields.take("tool_choice");
     request.tool_choice = decode_choice(&choice)?;
-    request.parallel_tool_calls = choice.get("disable_parallel_tool_use").and_then(Value::as_bool).map(|is_off| !is_off);
+    request.parallel_tool_calls = choice
+        .get("disable_parallel_tool_use")
+        .and_then(Value::as_bool)
+        .map(|is_off| !is_off);
     request.temperature = fields.number("temperature")?;
     request.top_p = fields.number("top_p")?;
     request.stop = decode_stop(fields.list("stop_sequences")?)?;
@@ -38,12 +41,21 @@ pub(crate) fn decode_request(fields: Map<String, Value>) -> Result<IngressReques
     }
     let user = request.extra.get("metadata").and_then(|metadata| text_of(metadata, "user_id"));
     extra::mark(&mut request.extra, Dialect::Anthropic);
-    Ok(IngressRequest { request, is_stream, wants_usage: true, user })
+    Ok(IngressRequest {
+        request,
+        is_stream,
+        wants_usage: true,
+        user,
+    })
 }
 
 fn decode_system(value: Value) -> Result<Vec<Message>, ModelError> {
     let parts = content::decode_content(value, "system", &|_| String::new()).map_err(bad)?;
-    Ok(if parts.is_empty() { Vec::new() } else { vec![Message { role: Role::System, parts }] })
+    Ok(if parts.is_empty() {
+        Vec::new()
+    } else {
+        vec![Message { role: Role::System, parts }]
+    })
 }
 
 fn decode_messages(list: Vec<Value>) -> Result<Vec<Message>, ModelError> {
@@ -79,13 +91,23 @@ fn decode_tools(list: Vec<Value>) -> Result<Vec<ToolDefinition>, ModelError> {
     for (index, value) in list.into_iter().enumerate() {
         let place = format!("tools[{index}]");
         let name = text_of(&value, "name").ok_or_else(|| bad(format!("{place}.name must be a text")))?;
-        let Value::Object(mut tool) = value else { return Err(bad(format!("{place} must be an object"))) };
+        let Value::Object(mut tool) = value else {
+            return Err(bad(format!("{place} must be an object")));
+        };
         let is_own = tool.get("type").and_then(Value::as_str).is_none_or(|kind| kind == "custom");
-        let mut definition = ToolDefinition { name, description: String::new(), input_schema: Value::Null, extra: Map::new() };
+        let mut definition = ToolDefinition {
+            name,
+            description: String::new(),
+            input_schema: Value::Null,
+            extra: Map::new(),
+        };
         if is_own {
             tool.shift_remove("name");
             tool.shift_remove("type");
-            definition.description = tool.shift_remove("description").and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
+            definition.description = tool
+                .shift_remove("description")
+                .and_then(|text| text.as_str().map(str::to_owned))
+                .unwrap_or_default();
             let schema = tool.shift_remove("input_schema").filter(|schema| !schema.is_null());
             definition.input_schema = schema.unwrap_or_else(|| json!({ "type": "object", "properties": {} }));
         }
@@ -102,7 +124,9 @@ fn decode_choice(value: &Value) -> Result<ToolChoice, ModelError> {
         "auto" => Ok(ToolChoice::Auto),
         "none" => Ok(ToolChoice::None),
         "any" => Ok(ToolChoice::Required),
-        "tool" => text_of(value, "name").map(ToolChoice::Named).ok_or_else(|| bad("tool_choice.name must be a text")),
+        "tool" => text_of(value, "name")
+            .map(ToolChoice::Named)
+            .ok_or_else(|| bad("tool_choice.name must be a text")),
         other => Err(bad(format!("tool_choice.type is {other:?}; it must be auto, any, tool or none"))),
     }
 }
@@ -132,7 +156,16 @@ fn decode_thinking(thinking: &Value, output: &mut Map<String, Value>) -> Result<
 }
 
 fn decode_format(value: Option<Value>) -> Result<AnswerFormat, ModelError> {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(AnswerFormat::Text) };
-    let schema = value.get("schema").cloned().ok_or_else(|| bad("output_config.format.schema must be an object"))?;
-    Ok(AnswerFormat::JsonSchema { name: "answer".to_owned(), schema, is_strict: true })
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return Ok(AnswerFormat::Text);
+    };
+    let schema = value
+        .get("schema")
+        .cloned()
+        .ok_or_else(|| bad("output_config.format.schema must be an object"))?;
+    Ok(AnswerFormat::JsonSchema {
+        name: "answer".to_owned(),
+        schema,
+        is_strict: true,
+    })
 }

@@ -31,13 +31,19 @@ pub(crate) fn decode_response(mut value: Value, emitter: &mut Emitter) {
         if json::text(&block, "type") == "text" {
             emitter.text(json::text(&block, "text"));
             for citation in json::list(&block, "citations") {
-                emitter.opaque(Dialect::Anthropic, serde_json::json!({ "type": "citations_delta", "citation": citation }));
+                emitter.opaque(
+                    Dialect::Anthropic,
+                    serde_json::json!({ "type": "citations_delta", "citation": citation }),
+                );
             }
             continue;
         }
         match content::decode_block(block, "content", &|_| String::new()) {
             Ok(part) => emitter.part(part),
-            Err(sentence) => emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("the provider's answer: {sentence}"))),
+            Err(sentence) => emitter.fail(ModelError::new(
+                ModelErrorKind::Malformed,
+                format!("the provider's answer: {sentence}"),
+            )),
         }
     }
     emitter.end(reason(json::text(&value, "stop_reason"), has_answered_by_tool));

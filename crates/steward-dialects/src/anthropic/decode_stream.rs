@@ -22,12 +22,24 @@ pub(crate) struct Decoder {
 #[derive(Debug)]
 enum Block {
     Text,
-    Thinking { signature: String },
-    Call { index: usize, has_arguments: bool, input: Value },
+    Thinking {
+        signature: String,
+    },
+    Call {
+        index: usize,
+        has_arguments: bool,
+        input: Value,
+    },
     /// The stand-in for a native schema.
-    Answer { has_arguments: bool, input: Value },
+    Answer {
+        has_arguments: bool,
+        input: Value,
+    },
     /// Kept whole until it stops, because its input comes in pieces.
-    Opaque { block: Value, input: String },
+    Opaque {
+        block: Value,
+        input: String,
+    },
 }
 
 impl Decoder {
@@ -38,7 +50,10 @@ impl Decoder {
         }
         let Ok(event) = serde_json::from_str::<Value>(data) else {
             let start = look::excerpt(data.as_bytes());
-            emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("a piece of the provider's stream is no JSON: {start}")));
+            emitter.fail(ModelError::new(
+                ModelErrorKind::Malformed,
+                format!("a piece of the provider's stream is no JSON: {start}"),
+            ));
             return;
         };
         let named = text(&event, "type");
@@ -108,18 +123,30 @@ impl Decoder {
             }
             "thinking" => {
                 emitter.thinking(text(&block, "thinking"));
-                Block::Thinking { signature: text(&block, "signature").to_owned() }
+                Block::Thinking {
+                    signature: text(&block, "signature").to_owned(),
+                }
             }
             "redacted_thinking" => {
                 emitter.seal(seal::keep(Dialect::Anthropic, text(&block, "data")), true);
                 Block::Text
             }
-            "tool_use" if text(&block, "name") == ANSWER_TOOL => Block::Answer { has_arguments: false, input },
+            "tool_use" if text(&block, "name") == ANSWER_TOOL => Block::Answer {
+                has_arguments: false,
+                input,
+            },
             "tool_use" => {
                 let index = emitter.start_call(text(&block, "id"), text(&block, "name"), None);
-                Block::Call { index, has_arguments: false, input }
+                Block::Call {
+                    index,
+                    has_arguments: false,
+                    input,
+                }
             }
-            _ => Block::Opaque { block, input: String::new() },
+            _ => Block::Opaque {
+                block,
+                input: String::new(),
+            },
         };
         self.blocks.insert(index, opened);
     }
@@ -153,7 +180,11 @@ impl Decoder {
         match block {
             Block::Text => {}
             Block::Thinking { signature } => emitter.seal(seal::keep(Dialect::Anthropic, &signature), false),
-            Block::Call { index, has_arguments, input } => {
+            Block::Call {
+                index,
+                has_arguments,
+                input,
+            } => {
                 if !has_arguments {
                     emitter.arguments(index, &whole_input(&input));
                 }
@@ -178,7 +209,11 @@ impl Decoder {
 
 /// Input that came whole with the start of its block; some servers send it so.
 fn whole_input(input: &Value) -> String {
-    if input.is_object() { input.to_string() } else { json!({}).to_string() }
+    if input.is_object() {
+        input.to_string()
+    } else {
+        json!({}).to_string()
+    }
 }
 
 fn index_of(event: &Value) -> u64 {

@@ -31,7 +31,11 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming, quirk
     let is_sampling_free = thinking == Thinking::Off;
     if is_sampling_free {
         // Anthropic takes either of the two on newer models, and temperatures up to 1 only.
-        put(&mut body, "temperature", request.temperature.map(|temperature| temperature.min(1.0)));
+        put(
+            &mut body,
+            "temperature",
+            request.temperature.map(|temperature| temperature.min(1.0)),
+        );
         put(&mut body, "top_p", request.top_p.filter(|_| request.temperature.is_none()));
     }
     if !request.stop.is_empty() {
@@ -59,7 +63,10 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming, quirk
     EncodedRequest {
         path: "/v1/messages".to_owned(),
         body: json::bytes(&Value::Object(body)),
-        headers: vec![("content-type", "application/json".to_owned()), ("anthropic-version", "2023-06-01".to_owned())],
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("anthropic-version", "2023-06-01".to_owned()),
+        ],
     }
 }
 
@@ -74,9 +81,12 @@ enum Thinking {
 impl Thinking {
     fn of(request: &ModelRequest, quirks: Quirks) -> Thinking {
         let Some(wish) = &request.reasoning else { return Thinking::Off };
-        let Some(budget) = reasoning::budget_tokens(wish) else { return Thinking::Off };
+        let Some(budget) = reasoning::budget_tokens(wish) else {
+            return Thinking::Off;
+        };
         // Anthropic refuses thinking together with a forced tool, and in a tool loop that began without it.
-        let is_forced = wants_answer_tool(&request.format, quirks) || matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
+        let is_forced =
+            wants_answer_tool(&request.format, quirks) || matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
         if is_forced || !can_think(&request.messages) {
             return Thinking::Off;
         }
@@ -99,13 +109,17 @@ impl Thinking {
             Thinking::Budget(budget) => *budget,
             Thinking::Off | Thinking::Adaptive(_) => 0,
         };
-        request.max_output_tokens.unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(added))
+        request
+            .max_output_tokens
+            .unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(added))
     }
 }
 
 /// In the middle of a tool loop the open answer must begin with a sealed thought, else thinking cannot be on.
 fn can_think(messages: &[Message]) -> bool {
-    let is_loop = messages.last().is_some_and(|last| last.parts.iter().any(|part| matches!(part, Part::ToolResult { .. })));
+    let is_loop = messages
+        .last()
+        .is_some_and(|last| last.parts.iter().any(|part| matches!(part, Part::ToolResult { .. })));
     let answer = messages.iter().rev().find(|message| message.role == Role::Assistant);
     match answer {
         Some(answer) if is_loop => {
@@ -119,7 +133,10 @@ fn can_think(messages: &[Message]) -> bool {
 /// All system messages, wherever they stand: Anthropic has one place for them.
 fn encode_system(request: &ModelRequest) -> Option<Value> {
     let system = request.messages.iter().filter(|message| message.role == Role::System);
-    let blocks: Vec<Value> = system.flat_map(|message| &message.parts).filter_map(content::encode_block).collect();
+    let blocks: Vec<Value> = system
+        .flat_map(|message| &message.parts)
+        .filter_map(content::encode_block)
+        .collect();
     match blocks.as_slice() {
         [] => None,
         [only] if !json::has(only, "cache_control") => Some(only["text"].clone()),
@@ -221,7 +238,11 @@ fn encode_tool(tool: &ToolDefinition) -> Option<Value> {
     if !tool.description.is_empty() {
         encoded.insert("description".to_owned(), Value::from(tool.description.as_str()));
     }
-    let schema = if tool.input_schema.is_null() { json!({ "type": "object", "properties": {} }) } else { tool.input_schema.clone() };
+    let schema = if tool.input_schema.is_null() {
+        json!({ "type": "object", "properties": {} })
+    } else {
+        tool.input_schema.clone()
+    };
     encoded.insert("input_schema".to_owned(), schema);
     encoded.extend(fields);
     Some(Value::Object(encoded))

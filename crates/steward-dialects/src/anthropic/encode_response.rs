@@ -36,7 +36,11 @@ pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Valu
 fn block_of(part: &Part) -> Option<Value> {
     match part {
         Part::Text { text, .. } => Some(json!({ "type": "text", "text": text })),
-        Part::Thinking { text, signature, is_redacted } => {
+        Part::Thinking {
+            text,
+            signature,
+            is_redacted,
+        } => {
             let seal = signature.as_deref().unwrap_or_default();
             Some(match is_redacted {
                 true => json!({ "type": "redacted_thinking", "data": seal }),

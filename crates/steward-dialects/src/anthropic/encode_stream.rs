@@ -42,7 +42,13 @@ struct Waiting {
 
 impl Encoder {
     pub(crate) fn new(options: IngressOptions) -> Self {
-        Encoder { options, has_begun: false, next_block: 0, open: Open::Nothing, waiting: VecDeque::new() }
+        Encoder {
+            options,
+            has_begun: false,
+            next_block: 0,
+            open: Open::Nothing,
+            waiting: VecDeque::new(),
+        }
     }
 
     pub(crate) fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
@@ -62,16 +68,27 @@ impl Encoder {
                 self.open_as(Open::Thinking, thinking_block(), &mut out);
                 out.extend(self.delta(json!({ "type": "thinking_delta", "thinking": text })));
             }
-            ModelEvent::ThinkingSealed { signature, is_redacted: true } => {
+            ModelEvent::ThinkingSealed {
+                signature,
+                is_redacted: true,
+            } => {
                 self.whole_block(json!({ "type": "redacted_thinking", "data": signature }), None, &mut out);
             }
-            ModelEvent::ThinkingSealed { signature, is_redacted: false } => {
+            ModelEvent::ThinkingSealed {
+                signature,
+                is_redacted: false,
+            } => {
                 self.open_as(Open::Thinking, thinking_block(), &mut out);
                 out.extend(self.delta(json!({ "type": "signature_delta", "signature": signature })));
                 self.close(&mut out);
             }
             ModelEvent::ToolCallStarted { index, id, name, .. } => {
-                let waiting = Waiting { call: *index, id: id.to_string(), name: name.clone(), arguments: String::new() };
+                let waiting = Waiting {
+                    call: *index,
+                    id: id.to_string(),
+                    name: name.clone(),
+                    arguments: String::new(),
+                };
                 self.waiting.push_back(waiting);
                 self.open_next_call(&mut out);
             }
@@ -140,7 +157,10 @@ impl Encoder {
     }
 
     fn stop(&mut self, out: &mut Vec<u8>) {
-        out.extend(sse::encode("content_block_stop", &json!({ "type": "content_block_stop", "index": self.next_block })));
+        out.extend(sse::encode(
+            "content_block_stop",
+            &json!({ "type": "content_block_stop", "index": self.next_block }),
+        ));
         self.next_block += 1;
     }
 
@@ -188,7 +208,9 @@ impl Encoder {
     }
 
     fn open_call(&mut self, out: &mut Vec<u8>) {
-        let Some(Waiting { call, id, name, arguments }) = self.waiting.pop_front() else { return };
+        let Some(Waiting { call, id, name, arguments }) = self.waiting.pop_front() else {
+            return;
+        };
         self.close(out);
         self.start(json!({ "type": "tool_use", "id": id, "name": name, "input": {} }), out);
         if !arguments.is_empty() {
@@ -206,7 +228,10 @@ impl Encoder {
         }
         let mut block = value.clone();
         let is_call = text(value, "type").ends_with("tool_use");
-        let input = block.get_mut("input").filter(|_| is_call).map(|input| std::mem::replace(input, json!({})));
+        let input = block
+            .get_mut("input")
+            .filter(|_| is_call)
+            .map(|input| std::mem::replace(input, json!({})));
         let delta = input.map(|input| json!({ "type": "input_json_delta", "partial_json": input.to_string() }));
         self.whole_block(block, delta, out);
     }

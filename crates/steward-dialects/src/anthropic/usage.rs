@@ -27,7 +27,11 @@ pub(crate) fn merge_usage(known: &mut Option<Usage>, value: &Value) {
         usage.cache_write_5m = usage.cache_write_5m.max(short);
     }
     let details = ["/output_tokens_details/thinking_tokens", "/output_tokens_details/reasoning_tokens"];
-    let thought = details.iter().find_map(|pointer| count(value, pointer)).unwrap_or(0).max(usage.reasoning);
+    let thought = details
+        .iter()
+        .find_map(|pointer| count(value, pointer))
+        .unwrap_or(0)
+        .max(usage.reasoning);
     let total = total_output.unwrap_or(0).max(usage.output + usage.reasoning);
     usage.reasoning = thought.min(total);
     usage.output = total - usage.reasoning;

@@ -24,7 +24,10 @@ impl Decoder {
             Ok(piece) => self.piece(&piece, emitter),
             Err(_) => {
                 let start = json::excerpt(data.as_bytes());
-                emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("a piece of the provider's stream is no JSON: {start}")));
+                emitter.fail(ModelError::new(
+                    ModelErrorKind::Malformed,
+                    format!("a piece of the provider's stream is no JSON: {start}"),
+                ));
             }
         }
     }
@@ -35,14 +38,20 @@ impl Decoder {
             None => {}
             Some("MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "MALFORMED_RESPONSE") if !emitter.has_content() => {
                 let word = self.finish.take().unwrap_or_default();
-                emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("the model's answer was no valid call: {word}")));
+                emitter.fail(ModelError::new(
+                    ModelErrorKind::Malformed,
+                    format!("the model's answer was no valid call: {word}"),
+                ));
             }
             Some(word) => emitter.end(words::finish_reason(word)),
         }
     }
 
     pub(crate) fn piece(&mut self, piece: &Value, emitter: &mut Emitter) {
-        let is_error = json::has(piece, "error") || piece.as_array().is_some_and(|list| list.iter().any(|item| json::has(item, "error")));
+        let is_error = json::has(piece, "error")
+            || piece
+                .as_array()
+                .is_some_and(|list| list.iter().any(|item| json::has(item, "error")));
         if is_error {
             emitter.fail(error::decode_embedded(Dialect::Gemini, piece));
             return;
@@ -62,10 +71,17 @@ impl Decoder {
         for part in candidate.get("content").map_or(&[][..], |content| json::list(content, "parts")) {
             parts::decode_part(part, emitter);
         }
-        if let Some(grounding) = candidate.get("groundingMetadata").filter(|value| value.as_object().is_some_and(|map| !map.is_empty())) {
+        if let Some(grounding) = candidate
+            .get("groundingMetadata")
+            .filter(|value| value.as_object().is_some_and(|map| !map.is_empty()))
+        {
             emitter.opaque(Dialect::Gemini, serde_json::json!({ "groundingMetadata": grounding }));
         }
-        if let Some(word) = candidate.get("finishReason").and_then(Value::as_str).filter(|word| *word != "FINISH_REASON_UNSPECIFIED") {
+        if let Some(word) = candidate
+            .get("finishReason")
+            .and_then(Value::as_str)
+            .filter(|word| *word != "FINISH_REASON_UNSPECIFIED")
+        {
             self.finish = Some(word.to_owned());
         }
     }

@@ -80,7 +80,11 @@ fn encode_contents(request: &ModelRequest, quirks: Quirks) -> Value {
             | Part::Opaque { .. } => None,
         })
         .collect();
-    let encoder = PartEncoder { names, needs_signatures: request.model.contains("gemini-3"), quirks };
+    let encoder = PartEncoder {
+        names,
+        needs_signatures: request.model.contains("gemini-3"),
+        quirks,
+    };
     let mut contents: Vec<(Role, Vec<Value>)> = Vec::new();
     for message in request.messages.iter().filter(|message| message.role != Role::System) {
         let parts = encoder.encode(message);
@@ -103,7 +107,9 @@ fn encode_tools(request: &ModelRequest, body: &mut Map<String, Value>) {
     for tool in &request.tools {
         let is_bare = tool.input_schema.is_null() && !tool.extra.is_empty();
         if is_bare {
-            let own: Map<String, Value> = extra::fields_for(&tool.extra, DIALECT).map(|(key, value)| (key.clone(), value.clone())).collect();
+            let own: Map<String, Value> = extra::fields_for(&tool.extra, DIALECT)
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
             tools.extend((!own.is_empty()).then_some(Value::Object(own)));
         } else {
             declarations.push(encode_declaration(tool));
@@ -131,7 +137,12 @@ fn encode_declaration(tool: &ToolDefinition) -> Value {
     let mut declaration = Map::new();
     declaration.insert("name".to_owned(), Value::from(tool.name.as_str()));
     declaration.insert("description".to_owned(), Value::from(tool.description.as_str()));
-    let takes_nothing = tool.input_schema.is_null() || tool.input_schema.get("properties").and_then(Value::as_object).is_some_and(Map::is_empty);
+    let takes_nothing = tool.input_schema.is_null()
+        || tool
+            .input_schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .is_some_and(Map::is_empty);
     if !takes_nothing {
         match schema::simplify(&tool.input_schema) {
             Some(simple) => declaration.insert("parameters".to_owned(), simple),

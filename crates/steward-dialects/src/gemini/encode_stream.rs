@@ -18,7 +18,10 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(options: IngressOptions) -> Self {
-        Encoder { options, calls: Vec::new() }
+        Encoder {
+            options,
+            calls: Vec::new(),
+        }
     }
 
     pub(crate) fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
@@ -30,8 +33,18 @@ impl Encoder {
                 let sealed = json!({ "text": "", "thoughtSignature": parts::shown_seal(signature) });
                 self.piece_after_calls(sealed)
             }
-            ModelEvent::ToolCallStarted { index, id, name, signature } => {
-                let call = ToolCall { id: id.clone(), name: name.clone(), arguments: String::new(), signature: signature.clone() };
+            ModelEvent::ToolCallStarted {
+                index,
+                id,
+                name,
+                signature,
+            } => {
+                let call = ToolCall {
+                    id: id.clone(),
+                    name: name.clone(),
+                    arguments: String::new(),
+                    signature: signature.clone(),
+                };
                 self.calls.push((*index, call));
                 Vec::new()
             }
@@ -42,7 +55,9 @@ impl Encoder {
                 Vec::new()
             }
             ModelEvent::Opaque { dialect, value } => match dialect == Dialect::Gemini.name() {
-                true if value.get("groundingMetadata").is_some() => self.piece(json!({ "index": 0, "groundingMetadata": value["groundingMetadata"] }), None),
+                true if value.get("groundingMetadata").is_some() => {
+                    self.piece(json!({ "index": 0, "groundingMetadata": value["groundingMetadata"] }), None)
+                }
                 true => self.piece_after_calls(value.clone()),
                 false => Vec::new(),
             },
@@ -65,7 +80,9 @@ impl Encoder {
     /// Interleaved arguments are whole once something else follows the calls.
     fn flush_calls(&mut self) -> Vec<u8> {
         let calls = std::mem::take(&mut self.calls);
-        let told = calls.into_iter().filter_map(|(_, call)| parts::encode_answer_part(&Part::ToolCall(call)));
+        let told = calls
+            .into_iter()
+            .filter_map(|(_, call)| parts::encode_answer_part(&Part::ToolCall(call)));
         told.flat_map(|part| self.piece(candidate_of(part), None)).collect()
     }
 

@@ -40,7 +40,12 @@ impl PartEncoder<'_> {
     }
 
     fn call(&self, call: &ToolCall) -> Value {
-        let ToolCall { id, name, arguments, signature } = call;
+        let ToolCall {
+            id,
+            name,
+            arguments,
+            signature,
+        } = call;
         let mut function = Map::new();
         if !self.quirks.rejects_call_ids {
             function.insert("id".to_owned(), Value::from(id.as_str()));
@@ -66,7 +71,15 @@ impl PartEncoder<'_> {
 
     /// What a tool gave beside text follows its response as parts of their own.
     fn result(&self, part: &Part, out: &mut Vec<Value>) {
-        let Part::ToolResult { call_id, name, content, is_error } = part else { return };
+        let Part::ToolResult {
+            call_id,
+            name,
+            content,
+            is_error,
+        } = part
+        else {
+            return;
+        };
         let (text, attachments) = media::split_content(content);
         let response = match serde_json::from_str(&text) {
             Ok(Value::Object(object)) if !is_error => Value::Object(object),
@@ -116,7 +129,11 @@ fn encode_media(source: &MediaSource) -> Value {
 pub(crate) fn decode_part(part: &Value, emitter: &mut Emitter) {
     let signature = [text(part, "thoughtSignature"), text(part, "thought_signature")].concat();
     if let Some(call) = part.get("functionCall") {
-        let index = emitter.start_call(text(call, "id"), text(call, "name"), Some(signature).filter(|seal| !seal.is_empty()));
+        let index = emitter.start_call(
+            text(call, "id"),
+            text(call, "name"),
+            Some(signature).filter(|seal| !seal.is_empty()),
+        );
         let arguments = call.get("args").filter(|args| !args.is_null());
         emitter.arguments(index, &arguments.map_or_else(|| "{}".to_owned(), Value::to_string));
         return;
@@ -125,8 +142,13 @@ pub(crate) fn decode_part(part: &Value, emitter: &mut Emitter) {
     match part.get("text").and_then(Value::as_str) {
         Some(thought) if is_thought => emitter.thinking(thought),
         Some(said) => emitter.text(said),
-        None if part.as_object().is_some_and(|fields| !fields.is_empty()) => emitter.opaque(DIALECT, part.clone()),
-        None => {}
+        None => {
+            // The whole part is kept, its seal included.
+            if part.as_object().is_some_and(|fields| !fields.is_empty()) {
+                emitter.opaque(DIALECT, part.clone());
+            }
+            return;
+        }
     }
     emitter.seal(seal::keep(DIALECT, &signature), false);
 }
@@ -142,9 +164,17 @@ pub(crate) fn encode_answer_part(part: &Part) -> Option<Value> {
             put(&mut encoded, "thoughtSignature", signature.as_deref().map(shown_seal));
             Some(Value::Object(encoded))
         }
-        Part::ToolCall(ToolCall { id, name, arguments, signature }) => {
+        Part::ToolCall(ToolCall {
+            id,
+            name,
+            arguments,
+            signature,
+        }) => {
             let mut encoded = Map::new();
-            encoded.insert("functionCall".to_owned(), json!({ "id": id, "name": name, "args": arguments_object(arguments) }));
+            encoded.insert(
+                "functionCall".to_owned(),
+                json!({ "id": id, "name": name, "args": arguments_object(arguments) }),
+            );
             put(&mut encoded, "thoughtSignature", signature.clone());
             Some(Value::Object(encoded))
         }

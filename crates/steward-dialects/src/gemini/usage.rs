@@ -10,7 +10,9 @@ use crate::json::{count, list, text};
 pub(crate) fn decode_usage(value: &Value) -> Option<Usage> {
     let prompt = count(value, "/promptTokenCount")?;
     let cached = count(value, "/cachedContentTokenCount").unwrap_or(0).min(prompt);
-    let audio_input = audio(value, "promptTokensDetails").saturating_sub(audio(value, "cacheTokensDetails")).min(prompt - cached);
+    let audio_input = audio(value, "promptTokensDetails")
+        .saturating_sub(audio(value, "cacheTokensDetails"))
+        .min(prompt - cached);
     let candidates = count(value, "/candidatesTokenCount").unwrap_or(0);
     let audio_output = audio(value, "candidatesTokensDetails").min(candidates);
     Some(Usage {

@@ -81,7 +81,10 @@ impl Fields {
     pub(crate) fn count(&mut self, key: &str) -> Result<Option<u64>, ModelError> {
         match self.take(key) {
             Value::Null => Ok(None),
-            value => value.as_u64().map(Some).ok_or_else(|| bad(format!("{key} must be a whole number, not below 0"))),
+            value => value
+                .as_u64()
+                .map(Some)
+                .ok_or_else(|| bad(format!("{key} must be a whole number, not below 0"))),
         }
     }
 

@@ -42,7 +42,10 @@ impl Calls {
             name.clone_into(&mut call.name);
         }
         if call.signature.is_none() {
-            call.signature = entry.pointer("/extra_content/google/thought_signature").and_then(Value::as_str).map(str::to_owned);
+            call.signature = entry
+                .pointer("/extra_content/google/thought_signature")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
         }
         // Some servers give arguments as an object instead of a text.
         let piece = match function.get("arguments") {

@@ -67,14 +67,20 @@ fn decode_part(part: Value, place: &str) -> Result<Part, String> {
     match text(&part, "type") {
         "text" | "input_text" | "output_text" => {
             let cache_control = part.get("cache_control").filter(|mark| !mark.is_null()).cloned();
-            Ok(Part::Text { text: need(&part, "text")?, cache_control })
+            Ok(Part::Text {
+                text: need(&part, "text")?,
+                cache_control,
+            })
         }
         "refusal" => Ok(Part::text(need(&part, "refusal")?)),
         "image_url" => {
             let image = part.get("image_url").unwrap_or(&Value::Null);
             let url = image.as_str().map(str::to_owned).or_else(|| text_of(image, "url"));
             let url = url.ok_or_else(|| format!("{place}.image_url.url must be a text"))?;
-            Ok(Part::Image { source: media::source_of(url), detail: text_of(image, "detail") })
+            Ok(Part::Image {
+                source: media::source_of(url),
+                detail: text_of(image, "detail"),
+            })
         }
         "input_audio" => {
             let audio = part.get("input_audio").unwrap_or(&Value::Null);
@@ -84,15 +90,24 @@ fn decode_part(part: Value, place: &str) -> Result<Part, String> {
                 "" => "audio/wav".to_owned(),
                 format => format!("audio/{format}"),
             };
-            Ok(Part::File { name: None, source: MediaSource::Inline { media_type, data } })
+            Ok(Part::File {
+                name: None,
+                source: MediaSource::Inline { media_type, data },
+            })
         }
         "file" if part.get("file").is_some_and(|file| has(file, "file_data")) => {
             let file = &part["file"];
             let data = text_of(file, "file_data").ok_or_else(|| format!("{place}.file.file_data must be a text"))?;
-            Ok(Part::File { name: text_of(file, "filename"), source: media::source_of(data) })
+            Ok(Part::File {
+                name: text_of(file, "filename"),
+                source: media::source_of(data),
+            })
         }
         "" => Err(format!("{place}.type must be a text")),
-        _ => Ok(Part::Opaque { dialect: Dialect::OpenAiChat.name().to_owned(), value: part }),
+        _ => Ok(Part::Opaque {
+            dialect: Dialect::OpenAiChat.name().to_owned(),
+            value: part,
+        }),
     }
 }
 

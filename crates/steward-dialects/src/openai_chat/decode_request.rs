@@ -38,7 +38,12 @@ pub(crate) fn decode_request(fields: Map<String, Value>) -> Result<IngressReques
     let user = fields.peek_text("user")?;
     request.extra = fields.rest();
     extra::mark(&mut request.extra, Dialect::OpenAiChat);
-    Ok(IngressRequest { request, is_stream, wants_usage, user })
+    Ok(IngressRequest {
+        request,
+        is_stream,
+        wants_usage,
+        user,
+    })
 }
 
 fn decode_messages(list: Vec<Value>) -> Result<Vec<Message>, ModelError> {
@@ -52,7 +57,11 @@ fn decode_messages(list: Vec<Value>) -> Result<Vec<Message>, ModelError> {
             "assistant" => decode_assistant(value, &place, &mut names)?,
             "tool" | "function" => vec![decode_result(value, &place, &names)?],
             "" => return Err(bad(format!("{place}.role must be a text"))),
-            other => return Err(bad(format!("{place}.role is {other:?}; it must be system, developer, user, assistant or tool"))),
+            other => {
+                return Err(bad(format!(
+                    "{place}.role is {other:?}; it must be system, developer, user, assistant or tool"
+                )));
+            }
         };
         let role = match role.as_str() {
             "system" | "developer" => Role::System,
@@ -62,7 +71,9 @@ fn decode_messages(list: Vec<Value>) -> Result<Vec<Message>, ModelError> {
         let is_result = |message: &Message| message.parts.iter().all(|part| matches!(part, Part::ToolResult { .. }));
         // The results of one round of calls belong into one message, as other dialects demand it.
         match messages.last_mut() {
-            Some(last) if last.role == Role::User && is_result(last) && parts.iter().all(|part| matches!(part, Part::ToolResult { .. })) => {
+            Some(last)
+                if last.role == Role::User && is_result(last) && parts.iter().all(|part| matches!(part, Part::ToolResult { .. })) =>
+            {
                 last.parts.extend(parts);
             }
             _ => messages.push(Message { role, parts }),
@@ -84,7 +95,9 @@ fn decode_assistant(value: Value, place: &str, names: &mut HashMap<String, Strin
     parts.extend(refusal.map(Part::text));
     for (index, call) in json::list(&serde_json::json!({ "calls": calls }), "calls").iter().enumerate() {
         let place = format!("{place}.tool_calls[{index}]");
-        let function = call.get("function").ok_or_else(|| bad(format!("{place}.function must be an object")))?;
+        let function = call
+            .get("function")
+            .ok_or_else(|| bad(format!("{place}.function must be an object")))?;
         let id = text_of(call, "id").ok_or_else(|| bad(format!("{place}.id must be a text")))?;
         let name = text_of(function, "name").ok_or_else(|| bad(format!("{place}.function.name must be a text")))?;
         names.insert(id.clone(), name.clone());
@@ -92,7 +105,10 @@ fn decode_assistant(value: Value, place: &str, names: &mut HashMap<String, Strin
             id: CallId::from_text(id),
             name,
             arguments: text(function, "arguments").to_owned(),
-            signature: call.pointer("/extra_content/google/thought_signature").and_then(Value::as_str).map(str::to_owned),
+            signature: call
+                .pointer("/extra_content/google/thought_signature")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         }));
     }
     Ok(parts)
@@ -104,25 +120,40 @@ fn decode_result(value: Value, place: &str, names: &HashMap<String, String>) -> 
     let id = id.ok_or_else(|| bad(format!("{place}.tool_call_id must be a text")))?;
     let name = names.get(&id).cloned().or_else(|| text_of(&value, "name")).unwrap_or_default();
     let content = decode_parts(value, place)?;
-    Ok(Part::ToolResult { call_id: CallId::from_text(id), name, content, is_error: false })
+    Ok(Part::ToolResult {
+        call_id: CallId::from_text(id),
+        name,
+        content,
+        is_error: false,
+    })
 }
 
 fn decode_tools(list: Vec<Value>) -> Result<Vec<ToolDefinition>, ModelError> {
     let mut tools = Vec::with_capacity(list.len());
     for (index, value) in list.into_iter().enumerate() {
         let place = format!("tools[{index}]");
-        let Value::Object(mut tool) = value else { return Err(bad(format!("{place} must be an object"))) };
+        let Value::Object(mut tool) = value else {
+            return Err(bad(format!("{place} must be an object")));
+        };
         let Some(function) = tool.shift_remove("function") else {
             // A tool of another type is the provider's own business.
             let name = tool.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-            tools.push(ToolDefinition { name, description: String::new(), input_schema: Value::Null, extra: content::marked(tool) });
+            tools.push(ToolDefinition {
+                name,
+                description: String::new(),
+                input_schema: Value::Null,
+                extra: content::marked(tool),
+            });
             continue;
         };
         let mut function = json::object(function);
         let Some(Value::String(name)) = function.shift_remove("name") else {
             return Err(bad(format!("{place}.function.name must be a text")));
         };
-        let description = function.shift_remove("description").and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
+        let description = function
+            .shift_remove("description")
+            .and_then(|text| text.as_str().map(str::to_owned))
+            .unwrap_or_default();
         let input_schema = function.shift_remove("parameters").filter(|schema| !schema.is_null());
         tool.shift_remove("type");
         tool.extend(function);
@@ -143,11 +174,17 @@ fn decode_choice(value: &Value) -> Result<ToolChoice, ModelError> {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
             "required" | "any" => Ok(ToolChoice::Required),
-            other => Err(bad(format!("tool_choice is {other:?}; it must be auto, none, required or a function"))),
+            other => Err(bad(format!(
+                "tool_choice is {other:?}; it must be auto, none, required or a function"
+            ))),
         },
         object => {
-            let name = object.pointer("/function/name").or_else(|| object.get("name")).and_then(Value::as_str);
-            name.map(|name| ToolChoice::Named(name.to_owned())).ok_or_else(|| bad("tool_choice.function.name must be a text"))
+            let name = object
+                .pointer("/function/name")
+                .or_else(|| object.get("name"))
+                .and_then(Value::as_str);
+            name.map(|name| ToolChoice::Named(name.to_owned()))
+                .ok_or_else(|| bad("tool_choice.function.name must be a text"))
         }
     }
 }
@@ -157,7 +194,10 @@ fn decode_stop(value: Value) -> Result<Vec<String>, ModelError> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::String(text) => Ok(vec![text]),
-        Value::Array(list) => list.into_iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(refuse)).collect(),
+        Value::Array(list) => list
+            .into_iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(refuse))
+            .collect(),
         _ => Err(refuse()),
     }
 }
@@ -169,14 +209,19 @@ fn decode_format(value: &Value) -> Result<AnswerFormat, ModelError> {
         "json_object" => Ok(AnswerFormat::JsonObject),
         "json_schema" => {
             let inner = value.get("json_schema").unwrap_or(&Value::Null);
-            let schema = inner.get("schema").cloned().ok_or_else(|| bad("response_format.json_schema.schema must be an object"))?;
+            let schema = inner
+                .get("schema")
+                .cloned()
+                .ok_or_else(|| bad("response_format.json_schema.schema must be an object"))?;
             Ok(AnswerFormat::JsonSchema {
                 name: text_of(inner, "name").unwrap_or_else(|| "answer".to_owned()),
                 schema,
                 is_strict: inner.get("strict").and_then(Value::as_bool).unwrap_or(false),
             })
         }
-        other => Err(bad(format!("response_format.type is {other:?}; it must be text, json_object or json_schema"))),
+        other => Err(bad(format!(
+            "response_format.type is {other:?}; it must be text, json_object or json_schema"
+        ))),
     }
 }
 

@@ -27,14 +27,29 @@ pub(crate) fn decode_response(value: Value, quirks: Quirks, emitter: &mut Emitte
     if let Some(content_value) = message.get("content") {
         content(content_value, emitter);
     }
+    logprobs(choice, emitter);
     let refusal = json::text(message, "refusal");
     emitter.text(refusal);
-    if let Some(annotations) = message.get("annotations").filter(|list| list.as_array().is_some_and(|list| !list.is_empty())) {
+    if let Some(annotations) = message
+        .get("annotations")
+        .filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
+    {
         emitter.opaque(Dialect::OpenAiChat, serde_json::json!({ "annotations": annotations }));
     }
     calls::decode_whole(message, emitter);
     let reason = words::finish_reason(json::text(choice, "finish_reason"));
-    emitter.end(if refusal.is_empty() || reason != FinishReason::Stop { reason } else { FinishReason::Refusal });
+    emitter.end(if refusal.is_empty() || reason != FinishReason::Stop {
+        reason
+    } else {
+        FinishReason::Refusal
+    });
+}
+
+/// Probabilities of tokens, which only this dialect's callers understand.
+pub(crate) fn logprobs(choice: &Value, emitter: &mut Emitter) {
+    if let Some(logprobs) = choice.get("logprobs").filter(|value| !value.is_null()) {
+        emitter.opaque(Dialect::OpenAiChat, serde_json::json!({ "logprobs": logprobs }));
+    }
 }
 
 /// The content of an answer or of a delta: a text, or a list in which thinking may stand beside text.
@@ -51,9 +66,14 @@ fn block(part: &Value, emitter: &mut Emitter) {
         "text" => emitter.text(json::text(part, "text")),
         "thinking" => match part.get("thinking") {
             Some(Value::String(text)) => emitter.thinking(text),
-            _ => json::list(part, "thinking").iter().for_each(|piece| emitter.thinking(json::text(piece, "text"))),
+            _ => json::list(part, "thinking")
+                .iter()
+                .for_each(|piece| emitter.thinking(json::text(piece, "text"))),
         },
         "" => {}
-        _ => emitter.part(Part::Opaque { dialect: Dialect::OpenAiChat.name().to_owned(), value: part.clone() }),
+        _ => emitter.part(Part::Opaque {
+            dialect: Dialect::OpenAiChat.name().to_owned(),
+            value: part.clone(),
+        }),
     }
 }

@@ -23,7 +23,13 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(quirks: Quirks) -> Self {
-        Decoder { quirks, calls: Calls::default(), reason: None, has_refused: false, has_plain_thought: false }
+        Decoder {
+            quirks,
+            calls: Calls::default(),
+            reason: None,
+            has_refused: false,
+            has_plain_thought: false,
+        }
     }
 
     pub(crate) fn frame(&mut self, frame: &Frame, emitter: &mut Emitter) {
@@ -40,7 +46,10 @@ impl Decoder {
         }
         let Ok(chunk) = serde_json::from_str::<Value>(data) else {
             let start = json::excerpt(data.as_bytes());
-            emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("a piece of the provider's stream is no JSON: {start}")));
+            emitter.fail(ModelError::new(
+                ModelErrorKind::Malformed,
+                format!("a piece of the provider's stream is no JSON: {start}"),
+            ));
             return;
         };
         if json::has(&chunk, "error") || frame.event == "error" {
@@ -60,13 +69,27 @@ impl Decoder {
     fn close(&mut self, emitter: &mut Emitter) {
         self.calls.end(emitter);
         let reason = self.reason.unwrap_or(FinishReason::Stop);
-        emitter.end(if self.has_refused && reason == FinishReason::Stop { FinishReason::Refusal } else { reason });
+        emitter.end(if self.has_refused && reason == FinishReason::Stop {
+            FinishReason::Refusal
+        } else {
+            reason
+        });
     }
 
     fn chunk(&mut self, chunk: &Value, emitter: &mut Emitter) {
-        let choice = json::list(chunk, "choices").iter().find(|choice| json::count(choice, "/index").unwrap_or(0) == 0);
-        let places = [chunk.get("usage"), chunk.pointer("/x_groq/usage"), choice.and_then(|choice| choice.get("usage"))];
-        if let Some(reported) = places.into_iter().flatten().find_map(|value| usage::decode_usage(value, self.quirks)) {
+        let choice = json::list(chunk, "choices")
+            .iter()
+            .find(|choice| json::count(choice, "/index").unwrap_or(0) == 0);
+        let places = [
+            chunk.get("usage"),
+            chunk.pointer("/x_groq/usage"),
+            choice.and_then(|choice| choice.get("usage")),
+        ];
+        if let Some(reported) = places
+            .into_iter()
+            .flatten()
+            .find_map(|value| usage::decode_usage(value, self.quirks))
+        {
             emitter.usage = Some(reported);
         }
         let Some(choice) = choice else { return };
@@ -74,6 +97,7 @@ impl Decoder {
             emitter.fail(error::decode_embedded(Dialect::OpenAiChat, choice));
             return;
         }
+        decode_response::logprobs(choice, emitter);
         if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
             self.delta(delta, emitter);
         }
@@ -98,7 +122,10 @@ impl Decoder {
             self.has_refused = true;
             emitter.text(refusal);
         }
-        if let Some(annotations) = delta.get("annotations").filter(|list| list.as_array().is_some_and(|list| !list.is_empty())) {
+        if let Some(annotations) = delta
+            .get("annotations")
+            .filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
+        {
             emitter.opaque(Dialect::OpenAiChat, serde_json::json!({ "annotations": annotations }));
         }
         for entry in json::list(delta, "tool_calls") {

@@ -22,7 +22,11 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming, quirk
             body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
         }
     }
-    let limit = if quirks.wants_max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+    let limit = if quirks.wants_max_completion_tokens {
+        "max_completion_tokens"
+    } else {
+        "max_tokens"
+    };
     put(&mut body, limit, request.max_output_tokens);
     put(&mut body, "temperature", request.temperature);
     put(&mut body, "top_p", request.top_p);
@@ -66,7 +70,10 @@ fn encode_user(message: &Message, quirks: Quirks, list: &mut Vec<Value>) {
     let mut rest = Vec::new();
     let mut is_only_results = true;
     for part in &message.parts {
-        if let Part::ToolResult { call_id, name, content, .. } = part {
+        if let Part::ToolResult {
+            call_id, name, content, ..
+        } = part
+        {
             let (text, attachments) = media::split_content(content);
             list.push(json!({ "role": "tool", "tool_call_id": call_id_of(call_id.as_str(), quirks), "content": text }));
             if !attachments.is_empty() {
@@ -104,7 +111,15 @@ fn encode_assistant(message: &Message, quirks: Quirks) -> Value {
 }
 
 fn encode_call(part: &Part, quirks: Quirks) -> Option<Value> {
-    let Part::ToolCall(ToolCall { id, name, arguments, signature }) = part else { return None };
+    let Part::ToolCall(ToolCall {
+        id,
+        name,
+        arguments,
+        signature,
+    }) = part
+    else {
+        return None;
+    };
     let arguments = if arguments.is_empty() { "{}" } else { arguments };
     let id = call_id_of(id.as_str(), quirks);
     let mut call = json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } });
@@ -121,7 +136,9 @@ fn call_id_of(id: &str, quirks: Quirks) -> String {
         return id.to_owned();
     }
     // FNV-1a, 64 bits, in base 36: nine digits hold 46 bits of it.
-    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     let digits = (0..9).map(|_| {
         let digit = hash % 36;
         hash /= 36;
@@ -133,7 +150,9 @@ fn call_id_of(id: &str, quirks: Quirks) -> String {
 fn encode_tool(tool: &ToolDefinition) -> Option<Value> {
     let is_bare = tool.input_schema.is_null() && !tool.extra.is_empty();
     if is_bare {
-        let fields: Map<String, Value> = extra::fields_for(&tool.extra, DIALECT).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let fields: Map<String, Value> = extra::fields_for(&tool.extra, DIALECT)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         return (!fields.is_empty()).then_some(Value::Object(fields));
     }
     let mut function = Map::new();

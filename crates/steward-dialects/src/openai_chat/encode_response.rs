@@ -16,7 +16,11 @@ pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Valu
     let is_refusal = answer.finish.reason == FinishReason::Refusal && !text.is_empty();
     let mut message = Map::new();
     message.insert("role".to_owned(), Value::from("assistant"));
-    let content = if text.is_empty() || is_refusal { Value::Null } else { Value::from(text.as_str()) };
+    let content = if text.is_empty() || is_refusal {
+        Value::Null
+    } else {
+        Value::from(text.as_str())
+    };
     message.insert("content".to_owned(), content);
     message.insert("refusal".to_owned(), if is_refusal { Value::from(text) } else { Value::Null });
     let (thoughts, details) = reasoning::encode_thoughts(parts, false);
@@ -33,6 +37,7 @@ pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Valu
     for part in parts {
         add_opaque(&mut message, part);
     }
+    let logprobs = message.shift_remove("logprobs").unwrap_or_default();
     json!({
         "id": options.id,
         "object": "chat.completion",
@@ -41,7 +46,7 @@ pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Valu
         "choices": [{
             "index": 0,
             "message": message,
-            "logprobs": null,
+            "logprobs": logprobs,
             "finish_reason": words::finish_word(answer.finish.reason),
         }],
         "usage": usage::encode_usage(&answer.finish),
@@ -49,7 +54,15 @@ pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Valu
 }
 
 fn encode_call(part: &Part) -> Option<Value> {
-    let Part::ToolCall(ToolCall { id, name, arguments, signature }) = part else { return None };
+    let Part::ToolCall(ToolCall {
+        id,
+        name,
+        arguments,
+        signature,
+    }) = part
+    else {
+        return None;
+    };
     let arguments = if arguments.is_empty() { "{}" } else { arguments };
     let mut call = json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } });
     if let Some(signature) = signature {
@@ -60,17 +73,37 @@ fn encode_call(part: &Part) -> Option<Value> {
 
 /// Fields of this dialect that no one here reads, such as annotations, stand in the message under their own names.
 fn add_opaque(message: &mut Map<String, Value>, part: &Part) {
-    let Part::Opaque { dialect, value: Value::Object(fields) } = part else { return };
+    let Part::Opaque {
+        dialect,
+        value: Value::Object(fields),
+    } = part
+    else {
+        return;
+    };
     if dialect != Dialect::OpenAiChat.name() || fields.contains_key("type") {
         return;
     }
     for (key, value) in fields {
-        match (message.get_mut(key), value) {
-            (Some(Value::Array(list)), Value::Array(more)) => list.extend(more.iter().cloned()),
-            (Some(_), _) => {}
-            (None, value) => {
+        match message.get_mut(key) {
+            Some(known) => join(known, value),
+            None => {
                 message.insert(key.clone(), value.clone());
             }
         }
+    }
+}
+
+/// Lists grow, also those inside of an object; a stream brings them in pieces.
+fn join(known: &mut Value, more: &Value) {
+    match (known, more) {
+        (Value::Array(list), Value::Array(more)) => list.extend(more.iter().cloned()),
+        (Value::Object(fields), Value::Object(more)) => {
+            for (key, value) in more {
+                if let Some(Value::Array(list)) = fields.get_mut(key) {
+                    list.extend(value.as_array().into_iter().flatten().cloned());
+                }
+            }
+        }
+        _ => {}
     }
 }

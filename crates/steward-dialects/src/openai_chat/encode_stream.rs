@@ -21,7 +21,14 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(options: IngressOptions) -> Self {
-        Encoder { options, has_begun: false, thought: String::new(), details: 0, annotations: 0, has_arguments: Vec::new() }
+        Encoder {
+            options,
+            has_begun: false,
+            thought: String::new(),
+            details: 0,
+            annotations: 0,
+            has_arguments: Vec::new(),
+        }
     }
 
     pub(crate) fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
@@ -47,7 +54,12 @@ impl Encoder {
                 self.details += 1;
                 out.extend(self.delta(json!({ "reasoning_details": [entry] })));
             }
-            ModelEvent::ToolCallStarted { index, id, name, signature } => {
+            ModelEvent::ToolCallStarted {
+                index,
+                id,
+                name,
+                signature,
+            } => {
                 self.thought.clear();
                 let function = json!({ "name": name, "arguments": "" });
                 let mut call = json!({ "index": index, "id": id, "type": "function", "function": function });
@@ -100,7 +112,15 @@ impl Encoder {
 
     fn opaque(&mut self, dialect: &str, value: &Value) -> Vec<u8> {
         let is_ours = dialect == Dialect::OpenAiChat.name();
-        let Some(Value::Array(annotations)) = value.get("annotations").filter(|_| is_ours) else { return Vec::new() };
+        if let Some(logprobs) = value.get("logprobs").filter(|_| is_ours) {
+            return self.chunk(
+                json!([{ "index": 0, "delta": {}, "logprobs": logprobs, "finish_reason": null }]),
+                None,
+            );
+        }
+        let Some(Value::Array(annotations)) = value.get("annotations").filter(|_| is_ours) else {
+            return Vec::new();
+        };
         let indexed: Vec<Value> = annotations.iter().map(|annotation| self.with_index(annotation)).collect();
         self.delta(json!({ "annotations": indexed }))
     }
@@ -113,7 +133,10 @@ impl Encoder {
     }
 
     fn delta(&self, delta: Value) -> Vec<u8> {
-        self.chunk(json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": null }]), None)
+        self.chunk(
+            json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": null }]),
+            None,
+        )
     }
 
     fn chunk(&self, choices: Value, usage: Option<Value>) -> Vec<u8> {

@@ -22,10 +22,21 @@ pub(crate) fn encode_thoughts(parts: &[Part], is_own_wire: bool) -> (String, Vec
     let mut joined = String::new();
     let mut details = Vec::new();
     for part in parts {
-        let Part::Thinking { text, signature, is_redacted } = part else { continue };
+        let Part::Thinking {
+            text,
+            signature,
+            is_redacted,
+        } = part
+        else {
+            continue;
+        };
         joined.push_str(text);
         let kept = signature.as_deref().unwrap_or_default();
-        let shown = if is_own_wire { seal::for_dialect(Dialect::OpenAiChat, kept).unwrap_or_default() } else { kept };
+        let shown = if is_own_wire {
+            seal::for_dialect(Dialect::OpenAiChat, kept).unwrap_or_default()
+        } else {
+            kept
+        };
         if !shown.is_empty() {
             details.push(detail(details.len(), text, shown, *is_redacted));
         }
@@ -53,7 +64,15 @@ pub(crate) fn decode_thoughts(message: &Value) -> Vec<Part> {
         }
     }
     // A seal without its text belongs to the only text there is.
-    if let ([Part::Thinking { text, is_redacted: false, .. }], true) = (parts.as_mut_slice(), sealed.is_empty()) {
+    if let (
+        [
+            Part::Thinking {
+                text, is_redacted: false, ..
+            },
+        ],
+        true,
+    ) = (parts.as_mut_slice(), sealed.is_empty())
+    {
         whole.clone_into(text);
         sealed.push_str(whole);
     }
@@ -67,9 +86,16 @@ pub(crate) fn decode_thoughts(message: &Value) -> Vec<Part> {
 
 /// The thinking that stands as plain text, under either of its two names.
 pub(crate) fn plain(message: &Value) -> Option<&str> {
-    ["reasoning_content", "reasoning"].iter().find_map(|key| message.get(key)?.as_str()).filter(|text| !text.is_empty())
+    ["reasoning_content", "reasoning"]
+        .iter()
+        .find_map(|key| message.get(key)?.as_str())
+        .filter(|text| !text.is_empty())
 }
 
 fn thought(text: String, signature: Option<String>, is_redacted: bool) -> Part {
-    Part::Thinking { text, signature, is_redacted }
+    Part::Thinking {
+        text,
+        signature,
+        is_redacted,
+    }
 }

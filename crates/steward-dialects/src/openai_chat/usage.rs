@@ -16,16 +16,24 @@ pub(crate) fn decode_usage(value: &Value, quirks: Quirks) -> Option<Usage> {
         return None;
     }
     let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
-    let cached = first(&["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens", "/cache_read_input_tokens"]);
+    let cached = first(&[
+        "/prompt_tokens_details/cached_tokens",
+        "/prompt_cache_hit_tokens",
+        "/cached_tokens",
+        "/cache_read_input_tokens",
+    ]);
     let written = first(&["/prompt_tokens_details/cache_write_tokens", "/cache_creation_input_tokens"]).unwrap_or(0);
     let cached = cached.unwrap_or(0).min(prompt);
     let written = written.min(prompt - cached);
-    let audio_input = first(&["/prompt_tokens_details/audio_tokens"]).unwrap_or(0).min(prompt - cached - written);
+    let audio_input = first(&["/prompt_tokens_details/audio_tokens"])
+        .unwrap_or(0)
+        .min(prompt - cached - written);
     let reasoning = first(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]).unwrap_or(0);
     let audio_output = first(&["/completion_tokens_details/audio_tokens"]).unwrap_or(0).min(completion);
     // The total tells how a provider counts that we were not told about.
     let total = count(value, "/total_tokens");
-    let is_apart = quirks.counts_reasoning_apart || reasoning > completion || (reasoning > 0 && total == Some(prompt + completion + reasoning));
+    let is_apart =
+        quirks.counts_reasoning_apart || reasoning > completion || (reasoning > 0 && total == Some(prompt + completion + reasoning));
     let spoken = if is_apart { completion } else { completion - reasoning };
     Some(Usage {
         input: prompt - cached - written - audio_input,

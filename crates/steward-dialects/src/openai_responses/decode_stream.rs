@@ -36,7 +36,10 @@ impl Decoder {
         }
         let Ok(event) = serde_json::from_str::<Value>(data) else {
             let start = json::excerpt(data.as_bytes());
-            emitter.fail(ModelError::new(ModelErrorKind::Malformed, format!("a piece of the provider's stream is no JSON: {start}")));
+            emitter.fail(ModelError::new(
+                ModelErrorKind::Malformed,
+                format!("a piece of the provider's stream is no JSON: {start}"),
+            ));
             return;
         };
         let named = text(&event, "type");
@@ -108,7 +111,9 @@ impl Decoder {
         let item = std::mem::take(self.item(event));
         match text(done, "type") {
             "message" if item.has_text => {
-                json::list(done, "content").iter().for_each(|content| items::decode_annotations(content, emitter));
+                json::list(done, "content")
+                    .iter()
+                    .for_each(|content| items::decode_annotations(content, emitter));
             }
             "reasoning" if item.has_thinking => items::decode_seal(done, emitter),
             "function_call" if item.call.is_some() => {

@@ -33,9 +33,16 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming) -> En
     put(&mut body, "temperature", request.temperature);
     put(&mut body, "top_p", request.top_p);
     encode_tools(request, &mut body);
-    put(&mut body, "text", encode_format(&request.format).map(|format| json!({ "format": format })));
+    put(
+        &mut body,
+        "text",
+        encode_format(&request.format).map(|format| json!({ "format": format })),
+    );
     if let Some(wish) = &request.reasoning {
-        body.insert("reasoning".to_owned(), json!({ "effort": reasoning::effort(wish), "summary": "auto" }));
+        body.insert(
+            "reasoning".to_owned(),
+            json!({ "effort": reasoning::effort(wish), "summary": "auto" }),
+        );
     }
     // Models that do not reason refuse this, so it is asked for only where reasoning is in play.
     if request.reasoning.is_some() || holds_seals(request) {
@@ -91,7 +98,11 @@ fn encode_tool(tool: &ToolDefinition) -> Option<Value> {
     encoded.insert("type".to_owned(), Value::from("function"));
     encoded.insert("name".to_owned(), Value::from(tool.name.as_str()));
     encoded.insert("description".to_owned(), Value::from(tool.description.as_str()));
-    let schema = if tool.input_schema.is_null() { json!({ "type": "object", "properties": {} }) } else { tool.input_schema.clone() };
+    let schema = if tool.input_schema.is_null() {
+        json!({ "type": "object", "properties": {} })
+    } else {
+        tool.input_schema.clone()
+    };
     encoded.insert("parameters".to_owned(), schema);
     // Absent, this dialect means strict, which most schemas do not fit; chat means the opposite, and says so in the same word.
     let is_strict = extra::fields_for(&tool.extra, Dialect::OpenAiChat).any(|(key, value)| key == "strict" && value == &Value::Bool(true));

@@ -36,7 +36,12 @@ enum Kind {
 
 impl Encoder {
     pub(crate) fn new(options: IngressOptions) -> Self {
-        Encoder { options, has_begun: false, sequence: 0, output: Vec::new() }
+        Encoder {
+            options,
+            has_begun: false,
+            sequence: 0,
+            output: Vec::new(),
+        }
     }
 
     pub(crate) fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
@@ -55,7 +60,14 @@ impl Encoder {
             ModelEvent::ThinkingSealed { signature, .. } => self.seal(signature, &mut out),
             ModelEvent::ToolCallStarted { index, id, name, .. } => {
                 self.close_last(&mut out);
-                self.add(Kind::Call { index: *index, id: id.to_string(), name: name.clone() }, &mut out);
+                self.add(
+                    Kind::Call {
+                        index: *index,
+                        id: id.to_string(),
+                        name: name.clone(),
+                    },
+                    &mut out,
+                );
             }
             ModelEvent::ToolCallArguments { index, json } => self.arguments(*index, json, &mut out),
             ModelEvent::Opaque { dialect, value } => self.opaque(dialect, value, &mut out),
@@ -85,17 +97,33 @@ impl Encoder {
     }
 
     fn add(&mut self, kind: Kind, out: &mut Vec<u8>) {
-        self.output.push(Item { kind, text: String::new(), done: Value::Null });
+        self.output.push(Item {
+            kind,
+            text: String::new(),
+            done: Value::Null,
+        });
         let place = self.output.len() - 1;
         let item = self.item_object(place, "in_progress", None);
         self.emit("response.output_item.added", json!({ "output_index": place, "item": item }), out);
         let part = match self.output[place].kind {
-            Kind::Message => ("response.content_part.added", "content_index", json!({ "type": "output_text", "text": "", "annotations": [] })),
-            Kind::Reasoning => ("response.reasoning_summary_part.added", "summary_index", json!({ "type": "summary_text", "text": "" })),
+            Kind::Message => (
+                "response.content_part.added",
+                "content_index",
+                json!({ "type": "output_text", "text": "", "annotations": [] }),
+            ),
+            Kind::Reasoning => (
+                "response.reasoning_summary_part.added",
+                "summary_index",
+                json!({ "type": "summary_text", "text": "" }),
+            ),
             Kind::Call { .. } | Kind::Opaque => return,
         };
         let id = self.id_of(place);
-        self.emit(part.0, json!({ "item_id": id, "output_index": place, part.1: 0, "part": part.2 }), out);
+        self.emit(
+            part.0,
+            json!({ "item_id": id, "output_index": place, part.1: 0, "part": part.2 }),
+            out,
+        );
     }
 
     fn item_object(&self, place: usize, status: &str, seal: Option<&str>) -> Value {
@@ -104,12 +132,20 @@ impl Encoder {
         let is_done = status == "completed";
         match &item.kind {
             Kind::Message => {
-                let content = if is_done { json!([{ "type": "output_text", "text": item.text, "annotations": [] }]) } else { json!([]) };
+                let content = if is_done {
+                    json!([{ "type": "output_text", "text": item.text, "annotations": [] }])
+                } else {
+                    json!([])
+                };
                 json!({ "id": id, "type": "message", "status": status, "role": "assistant", "content": content })
             }
             Kind::Reasoning => {
                 let has_summary = is_done && !item.text.is_empty();
-                let summary = if has_summary { json!([{ "type": "summary_text", "text": item.text }]) } else { json!([]) };
+                let summary = if has_summary {
+                    json!([{ "type": "summary_text", "text": item.text }])
+                } else {
+                    json!([])
+                };
                 json!({ "id": id, "type": "reasoning", "summary": summary, "encrypted_content": seal.map(items::shown_seal) })
             }
             Kind::Call { id: call, name, .. } => {
@@ -138,7 +174,10 @@ impl Encoder {
     }
 
     fn seal(&mut self, signature: &str, out: &mut Vec<u8>) {
-        let is_open = self.output.last().is_some_and(|last| last.kind == Kind::Reasoning && last.done.is_null());
+        let is_open = self
+            .output
+            .last()
+            .is_some_and(|last| last.kind == Kind::Reasoning && last.done.is_null());
         if !is_open {
             self.close_last(out);
             self.add(Kind::Reasoning, out);
@@ -148,7 +187,9 @@ impl Encoder {
 
     fn arguments(&mut self, index: usize, piece: &str, out: &mut Vec<u8>) {
         let is_call = |item: &Item| matches!(&item.kind, Kind::Call { index: known, .. } if *known == index);
-        let Some(place) = self.output.iter().position(is_call) else { return };
+        let Some(place) = self.output.iter().position(is_call) else {
+            return;
+        };
         self.output[place].text.push_str(piece);
         let id = self.id_of(place);
         let fields = json!({ "item_id": id, "output_index": place, "delta": piece });
@@ -199,7 +240,11 @@ impl Encoder {
             return;
         }
         self.close_last(out);
-        self.output.push(Item { kind: Kind::Opaque, text: String::new(), done: value.clone() });
+        self.output.push(Item {
+            kind: Kind::Opaque,
+            text: String::new(),
+            done: value.clone(),
+        });
         let place = self.output.len() - 1;
         for kind in ["response.output_item.added", "response.output_item.done"] {
             self.emit(kind, json!({ "output_index": place, "item": value }), out);

@@ -76,7 +76,11 @@ fn encode_item(part: &Part) -> Option<Value> {
         }
         Part::Thinking { text, signature, .. } => {
             let sealed = seal::for_dialect(DIALECT, signature.as_deref()?)?;
-            let summary = if text.is_empty() { json!([]) } else { json!([{ "type": "summary_text", "text": text }]) };
+            let summary = if text.is_empty() {
+                json!([])
+            } else {
+                json!([{ "type": "summary_text", "text": text }])
+            };
             Some(json!({ "type": "reasoning", "summary": summary, "encrypted_content": sealed }))
         }
         Part::Opaque { dialect, value } => (dialect == DIALECT.name() && value.get("type").is_some()).then(|| value.clone()),
@@ -149,7 +153,11 @@ fn output_item(part: &Part, id: &str) -> Option<Value> {
             Some(json!({ "id": format!("msg_{id}"), "type": "message", "status": "completed", "role": "assistant", "content": content }))
         }
         Part::Thinking { text, signature, .. } => {
-            let summary = if text.is_empty() { json!([]) } else { json!([{ "type": "summary_text", "text": text }]) };
+            let summary = if text.is_empty() {
+                json!([])
+            } else {
+                json!([{ "type": "summary_text", "text": text }])
+            };
             let mut item = Map::new();
             item.insert("id".to_owned(), Value::from(format!("rs_{id}")));
             item.insert("type".to_owned(), Value::from("reasoning"));
@@ -157,7 +165,9 @@ fn output_item(part: &Part, id: &str) -> Option<Value> {
             put(&mut item, "encrypted_content", signature.as_deref().map(shown_seal));
             Some(Value::Object(item))
         }
-        Part::ToolCall(ToolCall { id: call, name, arguments, .. }) => {
+        Part::ToolCall(ToolCall {
+            id: call, name, arguments, ..
+        }) => {
             let arguments = if arguments.is_empty() { "{}" } else { arguments };
             let item_id = format!("fc_{id}");
             Some(json!({

@@ -11,7 +11,9 @@ pub(crate) fn decode_usage(value: &Value) -> Option<Usage> {
     let input = count(value, "/input_tokens")?;
     let output = count(value, "/output_tokens").unwrap_or(0);
     let cached = count(value, "/input_tokens_details/cached_tokens").unwrap_or(0).min(input);
-    let written = count(value, "/input_tokens_details/cache_write_tokens").unwrap_or(0).min(input - cached);
+    let written = count(value, "/input_tokens_details/cache_write_tokens")
+        .unwrap_or(0)
+        .min(input - cached);
     let reasoning = count(value, "/output_tokens_details/reasoning_tokens").unwrap_or(0).min(output);
     Some(Usage {
         input: input - cached - written,
