@@ -25,6 +25,6 @@ pub(crate) fn rust_tests() -> Job {
     if has("cargo-nextest") {
         Job::new("cargo", &["nextest", "run", "--workspace", "--no-fail-fast", "--color", "never"])
     } else {
-        Job::new("cargo", &["test", "--workspace", "--no-fail-fast"])
+        Job::new("cargo", &["test", "--workspace", "--all-targets", "--no-fail-fast"])
     }
 }

@@ -127,12 +127,10 @@ impl Sending {
     }
 
     fn frame(&self, event: &Event) -> String {
-        let end = self.wire.line_end();
-        match (self.framing, &event.name) {
-            (Framing::JsonList, _) if self.sent == 0 => format!("[{}", event.data),
-            (Framing::JsonList, _) => format!(",\r\n{}", event.data),
-            (Framing::Events, Some(name)) => format!("event: {name}{end}data: {}{end}{end}", event.data),
-            (Framing::Events, None) => format!("data: {}{end}{end}", event.data),
+        match self.framing {
+            Framing::Events => self.wire.frame(event),
+            Framing::JsonList if self.sent == 0 => format!("[{}", event.data),
+            Framing::JsonList => format!(",\r\n{}", event.data),
         }
     }
 

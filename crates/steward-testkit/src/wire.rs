@@ -181,11 +181,15 @@ impl Wire {
         }
     }
 
-    /// What ends an event's lines on this wire.
-    pub fn line_end(self) -> &'static str {
-        match self {
+    /// One server-sent event as it goes over the line.
+    pub fn frame(self, event: &Event) -> String {
+        let end = match self {
             Wire::OpenaiChat | Wire::OpenaiResponses | Wire::Anthropic => "\n",
             Wire::Gemini => "\r\n",
+        };
+        match &event.name {
+            Some(name) => format!("event: {name}{end}data: {}{end}{end}", event.data),
+            None => format!("data: {}{end}{end}", event.data),
         }
     }
 

@@ -57,8 +57,12 @@ fn read_item(item: &Value, place: &str, items: &mut Vec<Item>, open_calls: &mut 
             }
             items.push(Item::ToolResult(text_of(&item["output"])));
         }
+        // Without a stored response the sealed content stands in for the id.
         "reasoning" => {
-            required(item, "id", place)?;
+            required(item, "encrypted_content", place).or_else(|_| required(item, "id", place))?;
+            if !item["summary"].is_array() {
+                return Err(format!("{place}: missing required field 'summary'"));
+            }
         }
         other => return Err(format!("{place}: invalid value '{other}' for type")),
     }
