@@ -71,7 +71,9 @@ pub fn encode_request(dialect: Dialect, request: &ModelRequest, streaming: Strea
     }
 }
 
-/// Puts a path from [`EncodedRequest`] on a provider's base URL. A base without a path gets the dialect's version; one with a path is used as it is.
+/// Puts a path from [`EncodedRequest`] on a provider's base URL.
+///
+/// A base without a path gets the dialect's version; one with a path is used as it is.
 pub fn join_url(base_url: &str, path: &str) -> String {
     let base = base_url.trim_end_matches('/');
     let after_scheme = base.find("://").map_or(0, |at| at + 3);

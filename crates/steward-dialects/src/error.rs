@@ -55,7 +55,7 @@ pub(crate) fn decode_embedded(dialect: Dialect, value: &Value) -> ModelError {
         &words.message
     };
     let mut error = ModelError::new(kind, clip(message));
-    error.status = Some(status);
+    error.status = words.status;
     if let (Some(wait), Retry::Now) = (words.wait, error.retry) {
         error.retry = Retry::After(wait.min(WAIT_LIMIT));
     }

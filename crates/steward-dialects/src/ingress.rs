@@ -2,12 +2,12 @@
 //!
 //! Knows no HTTP: the gateway picks the dialect by path and sends what it gets here.
 
-pub(crate) mod fields;
-
 use steward_domain::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest};
 
 use crate::fold::fold;
 use crate::{Dialect, anthropic, gemini, json, openai_chat, openai_responses};
+
+pub(crate) mod fields;
 
 /// A caller's request.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,8 @@ impl StreamEncoder {
         StreamEncoder { encoder }
     }
 
-    /// The frames for one event, complete; empty where the dialect has nothing to say. `Finished` and `Failed` give the end of the stream too.
+    /// The frames for one event, complete; empty where the dialect has nothing to say.
+    /// `Finished` and `Failed` give the end of the stream too.
     pub fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
         match &mut self.encoder {
             Encoder::OpenAiChat(encoder) => encoder.encode(event),

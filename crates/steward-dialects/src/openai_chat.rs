@@ -31,4 +31,4 @@ pub(crate) fn error_object(status: u16, code: &str, message: &str) -> Value {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -8,9 +8,8 @@ use steward_domain::usage::Usage;
 
 use crate::Dialect;
 use crate::egress::{Quirks, Streaming, decode_response, encode_request};
-use crate::fixtures::{arguments, decode, finished, json_of, started};
+use crate::fixtures::{arguments, decode, finished, full_request, json_of, started};
 use crate::ingress::{IngressOptions, StreamEncoder, decode_request};
-use crate::openai_chat::tests::full_request;
 
 fn encode(request: &ModelRequest, quirks: Quirks) -> Value {
     json_of(&encode_request(Dialect::Anthropic, request, Streaming::Whole, quirks))

@@ -7,8 +7,7 @@ use steward_domain::model::{AnswerFormat, FinishReason, ModelErrorKind, ModelEve
 use super::schema::simplify;
 use crate::Dialect;
 use crate::egress::{Quirks, Streaming, encode_request};
-use crate::fixtures::{decode, finished, json_of};
-use crate::openai_chat::tests::full_request;
+use crate::fixtures::{decode, finished, full_request, json_of};
 
 #[test]
 fn a_full_request_is_written_as_contents() {

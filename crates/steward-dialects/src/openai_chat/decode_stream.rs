@@ -102,6 +102,10 @@ impl Decoder {
             self.delta(delta, emitter);
         }
         if let Some(word) = choice.get("finish_reason").and_then(Value::as_str).filter(|word| !word.is_empty()) {
+            if word == "error" {
+                let message = "the provider ended the answer with an error without saying which";
+                return emitter.fail(ModelError::new(ModelErrorKind::Server, message));
+            }
             self.reason = Some(words::finish_reason(word));
         }
     }

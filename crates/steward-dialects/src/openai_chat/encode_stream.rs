@@ -1,4 +1,6 @@
-//! Writes an answer as a stream of chat chunks for a caller. Every entry of a list carries its index, as the vendors' clients need it to put pieces together.
+//! Writes an answer as a stream of chat chunks for a caller.
+//!
+//! Every entry of a list carries its index, as the vendors' clients need it to put pieces together.
 
 use serde_json::{Map, Value, json};
 use steward_domain::model::{Finish, ModelEvent};

@@ -2,92 +2,14 @@
 
 use serde_json::{Value, json};
 use steward_domain::id::CallId;
-use steward_domain::message::{MediaSource, Message, Part, Role, ToolCall};
-use steward_domain::model::{
-    AnswerFormat, Answerer, FinishReason, ModelErrorKind, ModelEvent, ModelRequest, Reasoning, Retry, ToolChoice, ToolDefinition,
-};
+use steward_domain::message::{MediaSource, Part, Role};
+use steward_domain::model::{AnswerFormat, Answerer, FinishReason, ModelErrorKind, ModelEvent, Reasoning, Retry, ToolChoice};
 use steward_domain::usage::Usage;
 
 use crate::Dialect;
 use crate::egress::{Quirks, Streaming, decode_response, encode_request};
-use crate::fixtures::{arguments, decode_chat, finished, json_of};
+use crate::fixtures::{arguments, decode_chat, finished, full_request, json_of};
 use crate::ingress::{IngressOptions, StreamEncoder, decode_request};
-
-/// A request with everything in it; every dialect's golden request is made from it.
-pub(crate) fn full_request() -> ModelRequest {
-    let call = |id: &str, name: &str| {
-        Part::ToolCall(ToolCall {
-            id: CallId::from(id),
-            name: name.to_owned(),
-            arguments: r#"{"path":"a"}"#.to_owned(),
-            signature: None,
-        })
-    };
-    let result = |id: &str, name: &str, content: Vec<Part>, is_error: bool| Part::ToolResult {
-        call_id: CallId::from(id),
-        name: name.to_owned(),
-        content,
-        is_error,
-    };
-    let image = Part::Image {
-        source: MediaSource::Inline {
-            media_type: "image/png".to_owned(),
-            data: "aW1n".to_owned(),
-        },
-        detail: Some("low".to_owned()),
-    };
-    let file = Part::File {
-        name: Some("a.pdf".to_owned()),
-        source: MediaSource::Inline {
-            media_type: "application/pdf".to_owned(),
-            data: "cGRm".to_owned(),
-        },
-    };
-    let thinking = Part::Thinking {
-        text: "hm".to_owned(),
-        signature: Some("sig1".to_owned()),
-        is_redacted: false,
-    };
-    let system = Part::Text {
-        text: "be brief".to_owned(),
-        cache_control: Some(json!({ "type": "ephemeral" })),
-    };
-    let messages = vec![
-        Message {
-            role: Role::System,
-            parts: vec![system],
-        },
-        Message {
-            role: Role::User,
-            parts: vec![Part::text("look"), image.clone(), file],
-        },
-        Message {
-            role: Role::Assistant,
-            parts: vec![thinking, Part::text("ok"), call("c1", "read"), call("c2", "list")],
-        },
-        Message {
-            role: Role::User,
-            parts: vec![
-                result("c1", "read", vec![Part::text("one"), image], false),
-                result("c2", "list", vec![Part::text("no")], true),
-            ],
-        },
-    ];
-    let mut request = ModelRequest::new("m", messages);
-    let schema =
-        json!({ "type": "object", "properties": { "path": { "type": "string" } }, "required": ["path"], "additionalProperties": false });
-    request.tools = vec![ToolDefinition {
-        name: "read".to_owned(),
-        description: "reads".to_owned(),
-        input_schema: schema,
-        extra: serde_json::Map::new(),
-    }];
-    request.parallel_tool_calls = Some(false);
-    request.max_output_tokens = Some(500);
-    request.temperature = Some(0.5);
-    request.stop = vec!["END".to_owned()];
-    request
-}
 
 #[test]
 fn a_full_request_is_written_as_chat() {

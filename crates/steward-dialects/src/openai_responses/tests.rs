@@ -6,8 +6,7 @@ use steward_domain::model::{AnswerFormat, FinishReason, ModelErrorKind, ModelEve
 
 use crate::Dialect;
 use crate::egress::{Quirks, Streaming, decode_response, encode_request};
-use crate::fixtures::{decode, finished, json_of};
-use crate::openai_chat::tests::full_request;
+use crate::fixtures::{decode, finished, full_request, json_of};
 
 #[test]
 fn a_full_request_is_written_as_responses() {
