@@ -85,6 +85,20 @@ pub async fn run(turn: &Turn, events: &[JournalEvent], is_recovery: bool, sink: 
     Loop { turn, sink, prefix }.run(state, is_recovery).await
 }
 
+/// Sums up everything before this turn. Gives the estimated tokens before and after.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub async fn compact(turn: &Turn, sink: &dyn JournalSink) -> Result<(u64, u64), SinkError> {
+    let prefix = context::prefix(&turn.background.files, turn.tools.definitions(), &turn.limits);
+    let mut state = TurnState::default();
+    let this = Loop { turn, sink, prefix };
+    let before = compaction::tokens_of(&context::messages(&this.prefix, &turn.background, &state));
+    this.make_room(&mut state, Room::Always).await?;
+    let after = compaction::tokens_of(&context::messages(&this.prefix, &turn.background, &state));
+    Ok((before, after))
+}
+
 impl Loop<'_> {
     async fn run(&self, mut state: TurnState, is_recovery: bool) -> Result<TurnEnd, SinkError> {
         if let Settled::Waiting = self.settle_calls(&mut state, is_recovery).await? {
@@ -286,7 +300,9 @@ impl Loop<'_> {
                 rest,
             )
         } else {
-            let keep_tokens = (window * KEEP_PERCENT / 100).saturating_sub(self.prefix.tokens / 2).max(200);
+            let by_window = (window * KEEP_PERCENT / 100).saturating_sub(self.prefix.tokens / 2);
+            let by_length = compaction::tokens_of(&rest) * KEEP_PERCENT / 100;
+            let keep_tokens = by_window.min(by_length).max(200);
             let point = compaction::cut_point(&rest, keep_tokens).unwrap_or(0);
             let kept = rest.split_off(point);
             (self.summary(state, rest).await, kept)

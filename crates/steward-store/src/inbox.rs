@@ -128,6 +128,16 @@ pub fn waiting(tx: &mut Tx<'_>, session: &SessionId) -> Result<Vec<InboxRow>, St
     tx.query(select!("WHERE session_id = ?1 AND state = 'waiting' ORDER BY id"), &[session], read)
 }
 
+/// Does anything wait in a session?
+pub fn has_waiting(tx: &mut Tx<'_>, session: &SessionId) -> Result<bool, StoreError> {
+    let count: i64 = tx.query_one(
+        "SELECT COUNT(*) FROM inbox WHERE session_id = ?1 AND state = 'waiting'",
+        &[session],
+        |row| row.next(),
+    )?;
+    Ok(count > 0)
+}
+
 /// What a turn took, oldest first.
 pub fn of_turn(tx: &mut Tx<'_>, turn: &TurnId) -> Result<Vec<InboxRow>, StoreError> {
     tx.query(select!("WHERE turn_id = ?1 ORDER BY id"), &[turn], read)

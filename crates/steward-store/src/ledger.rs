@@ -203,6 +203,12 @@ pub fn settle(tx: &mut Tx<'_>, request: &RequestId, end: &Settlement) -> Result<
     }
 }
 
+/// Gives back what was set aside for a call that used nothing; `false` where it is settled or was never reserved.
+pub fn release(tx: &mut Tx<'_>, request: &RequestId) -> Result<bool, StoreError> {
+    let changed = tx.execute("DELETE FROM ledger WHERE request_id = ?1 AND state = 'reserved'", &[request])?;
+    Ok(changed == 1)
+}
+
 /// The row of a call.
 pub fn get(tx: &mut Tx<'_>, request: &RequestId) -> Result<Option<LedgerRow>, StoreError> {
     tx.query_optional(select!("WHERE request_id = ?1"), &[request], read)

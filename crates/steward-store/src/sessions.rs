@@ -137,6 +137,15 @@ pub fn reset_thread(tx: &mut Tx<'_>, id: &SessionId) -> Result<(), StoreError> {
     found(changed, id)
 }
 
+/// A session by its id, or else the one used last whose thread has that name.
+pub fn by_id_or_thread(tx: &mut Tx<'_>, id_or_thread: &str) -> Result<Option<SessionRow>, StoreError> {
+    tx.query_optional(
+        select!("WHERE id = ?1 OR thread = ?1 ORDER BY CASE WHEN id = ?1 THEN 0 ELSE 1 END, last_at DESC LIMIT 1"),
+        &[&id_or_thread],
+        read,
+    )
+}
+
 fn found(changed: u64, id: &SessionId) -> Result<(), StoreError> {
     if changed == 0 {
         return Err(StoreError::not_found("session", id));

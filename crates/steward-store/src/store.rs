@@ -185,8 +185,12 @@ impl Store {
     }
 
     /// The highest durable journal seq, now and whenever a commit raises it.
+    ///
+    /// A new receiver counts as changed, so that a subscriber who read before it asked for one looks once more.
     pub fn committed(&self) -> watch::Receiver<i64> {
-        self.shared.committed.clone()
+        let mut receiver = self.shared.committed.clone();
+        receiver.mark_changed();
+        receiver
     }
 
     /// Transactions committed by this store since it was opened.

@@ -187,6 +187,16 @@ pub fn list(tx: &mut Tx<'_>, filter: &TurnFilter, before: Option<&TurnId>, limit
     )
 }
 
+/// The first turn of a session.
+pub fn first_of_session(tx: &mut Tx<'_>, session: &SessionId) -> Result<Option<TurnRow>, StoreError> {
+    tx.query_optional(select!("WHERE session_id = ?1 ORDER BY id LIMIT 1"), &[session], read)
+}
+
+/// The latest turn of a session.
+pub fn last_of_session(tx: &mut Tx<'_>, session: &SessionId) -> Result<Option<TurnRow>, StoreError> {
+    tx.query_optional(select!("WHERE session_id = ?1 ORDER BY id DESC LIMIT 1"), &[session], read)
+}
+
 /// Turns that are not over, oldest first, for recovery.
 pub fn unfinished(tx: &mut Tx<'_>) -> Result<Vec<TurnRow>, StoreError> {
     tx.query(select!("WHERE status IN ('running', 'waiting') ORDER BY id"), &[], read)

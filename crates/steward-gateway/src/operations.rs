@@ -1,0 +1,60 @@
+//! What the API does to the program itself: configuration, providers, models, doctor, backups.
+//!
+//! Implemented where everything is wired; the gateway only asks.
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use steward_runtime::error::ServiceError;
+
+/// Operations on the running program. Values are in the shapes of the API.
+pub trait Operations: Send + Sync {
+    /// Readings: models, providers, routes, agents, configuration, doctor.
+    fn read(&self, what: Reading) -> BoxFuture<'_, Result<Value, ServiceError>>;
+    /// Changes and trials: test a provider, check or change the configuration, pull a model, make a backup.
+    fn run(&self, operation: Operation) -> BoxFuture<'_, Result<Value, ServiceError>>;
+    /// Why a call went where it went.
+    fn explain(&self, request_id: &str) -> Option<Value>;
+}
+
+/// What can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Agents with routes, tools and limits.
+    Agents,
+    /// Models with prices.
+    Models,
+    /// Providers and whether they have a key.
+    Providers,
+    /// Routes with their targets.
+    Routes,
+    /// The configuration's text.
+    Config,
+    /// Its JSON Schema.
+    ConfigSchema,
+    /// The checks of the doctor.
+    Doctor,
+    /// The local model's state.
+    LocalModel,
+}
+
+/// What can be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// One real call to a provider.
+    TestProvider(String),
+    /// Is this a valid configuration?
+    CheckConfig(String),
+    /// Sets one value of the configuration file.
+    SetConfig {
+        /// Dotted path, such as `agents.main.route`.
+        key: String,
+        /// The value.
+        value: Value,
+    },
+    /// Fetches a local model.
+    PullModel(String),
+    /// Removes a local model.
+    RemoveModel(String),
+    /// A backup of the store.
+    Backup,
+}

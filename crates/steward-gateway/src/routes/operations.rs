@@ -1,0 +1,100 @@
+//! Readings and operations of the program itself.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::operations::{Operation, Reading};
+use crate::server::Gateway;
+
+macro_rules! readings {
+    ($($(#[$doc:meta])* $name:ident => $reading:ident),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            pub(crate) async fn $name(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, ApiError> {
+                Ok(Json(gateway.operations.read(Reading::$reading).await?))
+            }
+        )+
+    };
+}
+
+readings! {
+    /// `GET /api/agents`.
+    agents => Agents,
+    /// `GET /api/models`.
+    models => Models,
+    /// `GET /api/providers`.
+    providers => Providers,
+    /// `GET /api/routes`.
+    routes => Routes,
+    /// `GET /api/config`.
+    config => Config,
+    /// `GET /api/config/schema`.
+    config_schema => ConfigSchema,
+    /// `GET /api/doctor`.
+    doctor => Doctor,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ConfigText {
+    text: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ConfigValue {
+    key: String,
+    value: Value,
+}
+
+async fn run(gateway: &Gateway, operation: Operation) -> Result<Json<Value>, ApiError> {
+    Ok(Json(gateway.operations.run(operation).await?))
+}
+
+/// `POST /api/providers/{name}/test`.
+pub(crate) async fn test_provider(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::TestProvider(name)).await
+}
+
+/// `POST /api/config/check`.
+pub(crate) async fn check_config(State(gateway): State<Arc<Gateway>>, Json(body): Json<ConfigText>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::CheckConfig(body.text)).await
+}
+
+/// `PATCH /api/config`.
+pub(crate) async fn set_config(State(gateway): State<Arc<Gateway>>, Json(body): Json<ConfigValue>) -> Result<Json<Value>, ApiError> {
+    run(
+        &gateway,
+        Operation::SetConfig {
+            key: body.key,
+            value: body.value,
+        },
+    )
+    .await
+}
+
+/// `POST /api/models/{name}/pull`.
+pub(crate) async fn pull(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::PullModel(name)).await
+}
+
+/// `DELETE /api/models/{name}`.
+pub(crate) async fn remove_model(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::RemoveModel(name)).await
+}
+
+/// `POST /api/backups`.
+pub(crate) async fn backup(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::Backup).await
+}
+
+/// `GET /api/routes/explain/{id}`.
+pub(crate) async fn explain(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let record = gateway.operations.explain(&id);
+    record
+        .map(Json)
+        .ok_or_else(|| ApiError::new(404, "not_found", json!({"request": id}).to_string()))
+}

@@ -1,0 +1,136 @@
+//! The journal sink of one turn over the store: every event once, in order, durable when it must be.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use steward_agent::live::LiveEvent;
+use steward_agent::sink::{BlobSink, JournalSink, SinkError};
+use steward_domain::clock::Timestamp;
+use steward_domain::id::{ApprovalId, CallId, SessionId, TurnId};
+use steward_domain::journal::{CallIntent, JournalEvent};
+use steward_store::blobs::NewBlob;
+use steward_store::{StoreError, Tx, blobs, journal, turns};
+
+use crate::approvals;
+use crate::config::{Agent, QueueMode};
+use crate::hub::Shown;
+use crate::inbox;
+use crate::runtime::Runtime;
+
+/// Bytes of a kept output that can be read back.
+const BLOB_BYTES: usize = 8 * 1024 * 1024;
+
+/// The sink of one running turn.
+pub(crate) struct TurnSink {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) agent: Agent,
+    pub(crate) turn: TurnId,
+    pub(crate) session: SessionId,
+}
+
+impl TurnSink {
+    fn now(&self) -> Timestamp {
+        self.runtime.clock.now()
+    }
+}
+
+impl JournalSink for TurnSink {
+    fn record(&self, event: JournalEvent) -> BoxFuture<'_, Result<(), SinkError>> {
+        let (turn, session, now) = (self.turn.clone(), self.session.clone(), self.now());
+        async move {
+            let appended = self.runtime.store.write(move |tx| append(tx, (&turn, &session), now, &event)).await;
+            appended.map_err(sink_error)
+        }
+        .boxed()
+    }
+
+    fn record_later(&self, event: JournalEvent) {
+        let (turn, session, now) = (self.turn.clone(), self.session.clone(), self.now());
+        self.runtime.store.write_later(move |tx| append(tx, (&turn, &session), now, &event));
+    }
+
+    fn steering(&self) -> BoxFuture<'_, Result<Option<JournalEvent>, SinkError>> {
+        async move {
+            if self.agent.mode != QueueMode::Steer {
+                return Ok(None);
+            }
+            inbox::take_for_running(&self.runtime, &self.turn, &self.session)
+                .await
+                .map_err(sink_error)
+        }
+        .boxed()
+    }
+
+    fn open_approval(&self, intent: CallIntent) -> BoxFuture<'_, Result<ApprovalId, SinkError>> {
+        async move {
+            let opened = approvals::open(&self.runtime, &self.agent, (&self.turn, &self.session), intent)
+                .await
+                .map_err(sink_error)?;
+            self.runtime.hub.show(&self.turn, Shown::ApprovalOpened(opened.as_str().to_owned()));
+            Ok(opened)
+        }
+        .boxed()
+    }
+
+    fn blobs(&self) -> &dyn BlobSink {
+        self
+    }
+
+    fn show(&self, event: LiveEvent) {
+        self.runtime.hub.show(&self.turn, Shown::Live(event));
+    }
+}
+
+impl BlobSink for TurnSink {
+    fn keep(&self, _call: &CallId, text: String) -> BoxFuture<'_, Result<String, SinkError>> {
+        let now = self.now();
+        async move {
+            let blob = NewBlob::new(text.into_bytes(), "text/plain", now);
+            let kept = self.runtime.store.write(move |tx| blobs::insert(tx, &blob)).await;
+            kept.map(|id| id.as_str().to_owned()).map_err(sink_error)
+        }
+        .boxed()
+    }
+
+    fn read(&self, blob: &str, (from, to): (usize, usize)) -> BoxFuture<'_, Result<String, SinkError>> {
+        let id = blob.into();
+        async move {
+            let data = self
+                .runtime
+                .store
+                .read(move |tx| blobs::get(tx, &id, 0, BLOB_BYTES))
+                .await
+                .map_err(sink_error)?;
+            let Some(data) = data else {
+                return Err(SinkError("there is no such blob".into()));
+            };
+            let text = String::from_utf8_lossy(&data);
+            let lines: Vec<&str> = text
+                .lines()
+                .skip(from.saturating_sub(1))
+                .take(to.saturating_sub(from.max(1)).saturating_add(1))
+                .collect();
+            Ok(lines.join("\n"))
+        }
+        .boxed()
+    }
+}
+
+pub(crate) fn sink_error(error: StoreError) -> SinkError {
+    SinkError(format!("the journal cannot be written: {error}"))
+}
+
+/// An event, and with a finished step what the turn has used so far.
+fn append(tx: &mut Tx<'_>, (turn, session): (&TurnId, &SessionId), at: Timestamp, event: &JournalEvent) -> Result<(), StoreError> {
+    journal::append(tx, turn, session, at, event)?;
+    if let JournalEvent::StepFinished { usage, cost, .. } = event {
+        let totals = turns::StepTotals {
+            cost: *cost,
+            input_tokens: usage.total_input(),
+            output_tokens: usage.total_output(),
+        };
+        turns::add_step(tx, turn, totals)?;
+    }
+    Ok(())
+}
