@@ -12,6 +12,11 @@ pub trait Meter: Send + Sync {
     fn reserve<'a>(&'a self, request: &'a ModelRequest, caller: &'a Caller, target: &'a str) -> BoxFuture<'a, Result<Usd, Refusal>>;
     /// Books what the call used and gives its exact cost. Also called for failed calls that used something.
     fn settle<'a>(&'a self, call: SettledCall<'a>) -> BoxFuture<'a, Usd>;
+    /// Gives back what was set aside for a call to `target` that used nothing: it failed before it cost anything.
+    fn release<'a>(&'a self, caller: &'a Caller, target: &'a str) -> BoxFuture<'a, ()> {
+        let _ = (caller, target);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A finished call, for the ledger.
