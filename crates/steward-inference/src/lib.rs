@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+
+pub mod catalog;
+pub mod config;
+pub mod estimate;
+pub mod explain;
+pub mod provider;
+pub mod route;
+pub mod tables;
+
+mod health;
+mod keys;
+mod needs;
+mod wait;

@@ -1,0 +1,208 @@
+//! What is known of providers and models: the shipped lists with the operator's overrides.
+//!
+//! Never asks the network; a price is known exactly or not at all.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use steward_dialects::egress::Quirks;
+
+use crate::config::{AuthStyle, ConfigError, ModelConfig, ProviderDialect, Tier};
+
+pub mod price;
+
+use price::ModelPrice;
+
+const PROVIDERS: &str = include_str!("../catalog/providers.toml");
+const MODELS: &str = include_str!("../catalog/models.toml");
+
+/// The version of prices that an operator set.
+const OVERRIDE_VERSION: &str = "override";
+
+/// The version of the price of models that run on the owner's own machine.
+const OWN_MACHINE_VERSION: &str = "own-machine";
+
+/// Providers and models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalog {
+    providers: BTreeMap<String, KnownProvider>,
+    models: BTreeMap<String, KnownModel>,
+    snapshot: String,
+}
+
+/// A provider of the shipped list.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownProvider {
+    /// Its wire format.
+    pub dialect: ProviderDialect,
+    /// Its address.
+    pub base_url: String,
+    /// How its key is sent.
+    pub auth: AuthStyle,
+    /// The environment variable in which people usually keep the key.
+    #[serde(default)]
+    pub key_env: Option<String>,
+    /// It serves models on the owner's own machine, free of charge.
+    #[serde(default)]
+    pub is_own_machine: bool,
+    /// Where it departs from its dialect.
+    #[serde(default)]
+    pub quirks: Quirks,
+}
+
+/// What is known of one model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KnownModel {
+    /// What it costs; `None` when that is not known.
+    pub price: Option<ModelPrice>,
+    /// The most tokens a conversation may have.
+    pub context_tokens: Option<u64>,
+    /// The most tokens one answer may have.
+    pub max_output_tokens: Option<u64>,
+    /// How dear and able it is.
+    pub tier: Option<Tier>,
+    /// Can it call tools? `None` when that is not known.
+    pub tools: Option<bool>,
+    /// Can it see images? `None` when that is not known.
+    pub images: Option<bool>,
+    /// Where it departs from the dialect, if otherwise than its provider.
+    pub quirks: Option<Quirks>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    snapshot: String,
+    models: BTreeMap<String, ModelConfig>,
+}
+
+impl Catalog {
+    /// The shipped lists with `overrides` of `[models]` laid over them, field by field.
+    ///
+    /// # Errors
+    /// A price that is negative or finer than a pico-dollar a token, or an input price without an output price.
+    pub fn load(overrides: &BTreeMap<String, ModelConfig>) -> Result<Self, ConfigError> {
+        let providers = toml::from_str(PROVIDERS).expect("the shipped list of providers is read by a test");
+        let file: ModelFile = toml::from_str(MODELS).expect("the shipped list of models is read by a test");
+        let mut models = BTreeMap::new();
+        for (name, shipped) in &file.models {
+            if !overrides.contains_key(name) {
+                models.insert(name.clone(), known(name, shipped, &file.snapshot)?);
+            }
+        }
+        for (name, changes) in overrides {
+            let shipped = file.models.get(name).cloned().unwrap_or_default();
+            let version = if sets_price(changes) { OVERRIDE_VERSION } else { &file.snapshot };
+            models.insert(name.clone(), known(name, &merged(changes, shipped), version)?);
+        }
+        Ok(Catalog {
+            providers,
+            models,
+            snapshot: file.snapshot,
+        })
+    }
+
+    /// The date of the shipped price list.
+    pub fn snapshot(&self) -> &str {
+        &self.snapshot
+    }
+
+    /// The shipped providers by name.
+    pub fn providers(&self) -> &BTreeMap<String, KnownProvider> {
+        &self.providers
+    }
+
+    /// Every model something is known of, by `provider/model`.
+    pub fn models(&self) -> &BTreeMap<String, KnownModel> {
+        &self.models
+    }
+
+    /// What is known of `provider/model`. A dated or `-latest` name is found under its plain one.
+    pub fn model(&self, target: &str) -> Option<&KnownModel> {
+        self.models.get(target).or_else(|| self.models.get(plain_name(target)?))
+    }
+
+    /// What `provider/model` costs; `None` when that is not known. Models of this machine cost nothing.
+    pub fn price_of(&self, target: &str) -> Option<ModelPrice> {
+        if let Some(price) = self.model(target).and_then(|model| model.price.clone()) {
+            return Some(price);
+        }
+        let provider = target.split_once('/').map_or(target, |(provider, _)| provider);
+        let is_own_machine = provider == "local" || self.providers.get(provider).is_some_and(|known| known.is_own_machine);
+        is_own_machine.then(|| ModelPrice::free(OWN_MACHINE_VERSION))
+    }
+}
+
+fn known(name: &str, model: &ModelConfig, version: &str) -> Result<KnownModel, ConfigError> {
+    let price = ModelPrice::from_config(model, version).map_err(|problem| ConfigError::new(format!("models.{name:?}"), problem))?;
+    Ok(KnownModel {
+        price,
+        context_tokens: model.context_tokens,
+        max_output_tokens: model.max_output_tokens,
+        tier: model.tier,
+        tools: model.tools,
+        images: model.images,
+        quirks: model.quirks,
+    })
+}
+
+/// `changes` where it says something, else `shipped`.
+fn merged(changes: &ModelConfig, shipped: ModelConfig) -> ModelConfig {
+    ModelConfig {
+        input_usd_per_mtok: changes.input_usd_per_mtok.or(shipped.input_usd_per_mtok),
+        output_usd_per_mtok: changes.output_usd_per_mtok.or(shipped.output_usd_per_mtok),
+        cached_input_usd_per_mtok: changes.cached_input_usd_per_mtok.or(shipped.cached_input_usd_per_mtok),
+        cache_write_5m_usd_per_mtok: changes.cache_write_5m_usd_per_mtok.or(shipped.cache_write_5m_usd_per_mtok),
+        cache_write_1h_usd_per_mtok: changes.cache_write_1h_usd_per_mtok.or(shipped.cache_write_1h_usd_per_mtok),
+        reasoning_usd_per_mtok: changes.reasoning_usd_per_mtok.or(shipped.reasoning_usd_per_mtok),
+        audio_input_usd_per_mtok: changes.audio_input_usd_per_mtok.or(shipped.audio_input_usd_per_mtok),
+        audio_output_usd_per_mtok: changes.audio_output_usd_per_mtok.or(shipped.audio_output_usd_per_mtok),
+        image_usd: changes.image_usd.or(shipped.image_usd),
+        request_usd: changes.request_usd.or(shipped.request_usd),
+        context_tokens: changes.context_tokens.or(shipped.context_tokens),
+        max_output_tokens: changes.max_output_tokens.or(shipped.max_output_tokens),
+        tier: changes.tier.or(shipped.tier),
+        tools: changes.tools.or(shipped.tools),
+        images: changes.images.or(shipped.images),
+        quirks: changes.quirks.or(shipped.quirks),
+    }
+}
+
+fn sets_price(changes: &ModelConfig) -> bool {
+    let without_prices = ModelConfig {
+        context_tokens: changes.context_tokens,
+        max_output_tokens: changes.max_output_tokens,
+        tier: changes.tier,
+        tools: changes.tools,
+        images: changes.images,
+        quirks: changes.quirks,
+        ..ModelConfig::default()
+    };
+    *changes != without_prices
+}
+
+/// The name without a date (`-20250929`, `-2025-09-29`) or `-latest` at its end.
+fn plain_name(target: &str) -> Option<&str> {
+    if let Some(plain) = target.strip_suffix("-latest") {
+        return Some(plain);
+    }
+    let is_date = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(letter, wanted)| {
+                if wanted == b'0' {
+                    letter.is_ascii_digit()
+                } else {
+                    letter == wanted
+                }
+            })
+    };
+    ["-00000000", "-0000-00-00"].into_iter().find_map(|shape| {
+        let at = target.len().checked_sub(shape.len())?;
+        let date = target.get(at..)?;
+        is_date(date, shape).then(|| &target[..at])
+    })
+}
+
+#[cfg(test)]
+mod tests;

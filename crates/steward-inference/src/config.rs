@@ -1,0 +1,327 @@
+//! `[providers]`, `[models]` and `[routes]` of the configuration file, as written.
+//!
+//! Names of the environment and of the vault are resolved by the caller, see [`ProviderConfig::resolve_keys`]; nothing is looked up here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use steward_dialects::egress::Quirks;
+use steward_domain::secret::Secret;
+
+mod duration;
+
+/// One provider: who serves models, and how to reach it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// The wire format; providers of the shipped catalogue need none.
+    pub dialect: Option<ProviderDialect>,
+    /// The address; without a path it gets the dialect's usual version. Known providers need none.
+    pub base_url: Option<String>,
+    /// How the key is sent; by default as the dialect's vendor wants it.
+    pub auth: Option<AuthStyle>,
+    /// The one key: `${NAME}` of the environment, `vault:NAME`, or the key itself.
+    #[serde(deserialize_with = "optional_secret")]
+    pub api_key: Option<Secret<String>>,
+    /// Several keys of equal weight.
+    #[serde(deserialize_with = "secrets")]
+    pub api_keys: Vec<Secret<String>>,
+    /// Several keys with weights and scopes.
+    pub keys: Vec<KeyConfig>,
+    /// Where it departs from its dialect; set at all, it replaces what the catalogue says.
+    pub quirks: Option<Quirks>,
+}
+
+impl ProviderConfig {
+    /// Replaces every key by what `resolve` makes of it.
+    ///
+    /// # Errors
+    /// The first error of `resolve`.
+    pub fn resolve_keys<E>(&mut self, mut resolve: impl FnMut(&str) -> Result<Secret<String>, E>) -> Result<(), E> {
+        let listed = self.keys.iter_mut().map(|key| &mut key.value);
+        for key in self.api_key.iter_mut().chain(self.api_keys.iter_mut()).chain(listed) {
+            *key = resolve(key.expose())?;
+        }
+        Ok(())
+    }
+
+    /// Has it a key of any kind?
+    pub fn has_key(&self) -> bool {
+        self.api_key.is_some() || !self.api_keys.is_empty() || !self.keys.is_empty()
+    }
+}
+
+/// The wire format of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ProviderDialect {
+    /// OpenAI chat completions.
+    #[serde(rename = "openai-chat")]
+    OpenAiChat,
+    /// OpenAI responses.
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
+    /// Anthropic messages.
+    #[serde(rename = "anthropic")]
+    Anthropic,
+    /// Gemini generateContent.
+    #[serde(rename = "gemini")]
+    Gemini,
+    /// Models that run inside this process; no address, no key.
+    #[serde(rename = "local")]
+    Local,
+}
+
+/// How a key is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthStyle {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY`.
+    XApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
+    /// No key at all.
+    None,
+}
+
+impl AuthStyle {
+    /// Is a key sent at all?
+    pub fn wants_key(self) -> bool {
+        self != AuthStyle::None
+    }
+}
+
+/// One of several keys.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    /// `${NAME}` of the environment, `vault:NAME`, or the key itself.
+    #[serde(deserialize_with = "secret")]
+    pub value: Secret<String>,
+    /// Its share of the calls beside the other keys' weights; 1 unless said.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Only for these agents; empty: no limit by agent.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// Only for these teams; empty: no limit by team.
+    #[serde(default)]
+    pub teams: Vec<String>,
+}
+
+/// What is known of one model: overrides the shipped catalogue field by field. Prices in US dollars, at most six decimals a million tokens.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Input, a million tokens.
+    pub input_usd_per_mtok: Option<f64>,
+    /// Output, a million tokens.
+    pub output_usd_per_mtok: Option<f64>,
+    /// Input read from the provider's prompt cache; like input unless said.
+    pub cached_input_usd_per_mtok: Option<f64>,
+    /// Input written to the prompt cache for 5 minutes; like input unless said.
+    pub cache_write_5m_usd_per_mtok: Option<f64>,
+    /// Input written to the prompt cache for an hour; like the 5-minute price unless said.
+    pub cache_write_1h_usd_per_mtok: Option<f64>,
+    /// Reasoning; like output unless said.
+    pub reasoning_usd_per_mtok: Option<f64>,
+    /// Audio in; like input unless said.
+    pub audio_input_usd_per_mtok: Option<f64>,
+    /// Audio out; like output unless said.
+    pub audio_output_usd_per_mtok: Option<f64>,
+    /// One image in, where billed apart; nothing unless said.
+    pub image_usd: Option<f64>,
+    /// One request, whatever it holds; nothing unless said.
+    pub request_usd: Option<f64>,
+    /// The most tokens a conversation may have, the answer included.
+    pub context_tokens: Option<u64>,
+    /// The most tokens one answer may have.
+    pub max_output_tokens: Option<u64>,
+    /// How dear and able it is.
+    pub tier: Option<Tier>,
+    /// Can it call tools?
+    pub tools: Option<bool>,
+    /// Can it see images?
+    pub images: Option<bool>,
+    /// Where this model departs from the dialect; set at all, it replaces the provider's.
+    pub quirks: Option<Quirks>,
+}
+
+/// How dear and able a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Cheap and quick.
+    Economy,
+    /// Between.
+    Mid,
+    /// The ablest.
+    Premium,
+}
+
+/// One route: a named policy over targets.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// How a target is picked.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// The targets, first choice first.
+    pub targets: Vec<TargetConfig>,
+    /// How long to wait.
+    #[serde(default)]
+    pub timeout: TimeoutConfig,
+    /// How often to try again on one target.
+    #[serde(default)]
+    pub retry: RetryConfig,
+    /// When to leave a failing target alone.
+    #[serde(default)]
+    pub breaker: BreakerConfig,
+}
+
+impl RouteConfig {
+    /// A route with defaults and the given targets, in order.
+    pub fn to(targets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let target = |model: String| TargetConfig { model, weight: None };
+        RouteConfig {
+            strategy: Strategy::Priority,
+            targets: targets.into_iter().map(|name| target(name.into())).collect(),
+            timeout: TimeoutConfig::default(),
+            retry: RetryConfig::default(),
+            breaker: BreakerConfig::default(),
+        }
+    }
+}
+
+/// How a target is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The first healthy one.
+    #[default]
+    Priority,
+}
+
+/// One target of a route.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// `provider/model`.
+    pub model: String,
+    /// Its share, for strategies that weigh; `priority` goes by order.
+    #[serde(default)]
+    pub weight: Option<f64>,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeoutConfig {
+    /// For the first content of one attempt; 2m unless said. Models in this process have no such limit unless it is said.
+    #[serde(deserialize_with = "duration::optional")]
+    pub first_token: Option<Duration>,
+    /// Between two pieces of content; 1m unless said.
+    #[serde(deserialize_with = "duration::required")]
+    pub between_tokens: Duration,
+    /// For the whole call, retries and fallbacks included; 10m unless said.
+    #[serde(deserialize_with = "duration::required")]
+    pub total: Duration,
+}
+
+impl Default for TimeoutConfig {
+    fn default() -> Self {
+        TimeoutConfig {
+            first_token: None,
+            between_tokens: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How often to try again on one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryConfig {
+    /// Retries after the first try; 0 is legal, 2 unless said.
+    pub attempts: u32,
+    /// The first backoff is at most this; 250ms unless said.
+    #[serde(deserialize_with = "duration::required")]
+    pub base: Duration,
+    /// No backoff and no obeyed `retry-after` is longer; 8s unless said.
+    #[serde(deserialize_with = "duration::required")]
+    pub max: Duration,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        RetryConfig {
+            attempts: 2,
+            base: Duration::from_millis(250),
+            max: Duration::from_secs(8),
+        }
+    }
+}
+
+/// When to leave a failing target alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerConfig {
+    /// This many failures …
+    pub failures: u32,
+    /// … within this time open it. 5 in 60s unless said.
+    #[serde(deserialize_with = "duration::required")]
+    pub window: Duration,
+    /// Once open, one probe is let through after this; 30s unless said.
+    #[serde(deserialize_with = "duration::required")]
+    pub cooldown: Duration,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        BreakerConfig {
+            failures: 5,
+            window: Duration::from_secs(60),
+            cooldown: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What is wrong with the configuration, with the place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// The key, such as `routes.default.targets[1]`.
+    pub place: String,
+    /// A sentence.
+    pub problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        ConfigError {
+            place: place.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
+    secret(deserializer).map(Some)
+}
+
+fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret<String>>, D::Error> {
+    let values = Vec::<String>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(Secret::new).collect())
+}
+
+#[cfg(test)]
+mod tests;

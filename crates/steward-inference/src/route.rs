@@ -1,0 +1,237 @@
+//! The router: a [`Model`] made of models. It picks a target, tries again, falls back, and books what was used.
+//!
+//! Tables are swapped whole; a call ends with the tables it began with.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use steward_domain::clock::Clock;
+use steward_domain::id::RequestId;
+use steward_domain::meter::Meter;
+use steward_domain::model::{Caller, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest};
+use steward_domain::money::Usd;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::Catalog;
+use crate::catalog::price::ModelPrice;
+use crate::config::ConfigError;
+use crate::explain::{Candidate, CandidatePrice, Explanation, Record, Records};
+use crate::health::Health;
+use crate::provider::{ClientError, HttpProvider};
+use crate::tables::{Plan, RouterTables, Tables, Target};
+
+mod bill;
+mod call;
+mod leg;
+mod live;
+mod outcome;
+mod probe;
+
+pub use probe::ProviderTest;
+
+use call::Call;
+use live::Live;
+
+const TOKENS_PER_MTOK: u64 = 1_000_000;
+
+/// Tells the team of a caller, for keys that are scoped to teams.
+pub type TeamOf = Arc<dyn Fn(&Caller) -> Option<String> + Send + Sync>;
+
+/// What a router is made of.
+pub struct RouterParts {
+    /// Providers, routes and local models.
+    pub tables: RouterTables,
+    /// Counts and bounds the money.
+    pub meter: Arc<dyn Meter>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Tells teams; without it, keys scoped to teams serve nobody.
+    pub team_of: Option<TeamOf>,
+}
+
+/// Why there is no router.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// The tables are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The HTTP client could not be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Routes calls to targets.
+pub struct Router {
+    tables: ArcSwap<Tables>,
+    records: Records,
+    shared: Arc<Shared>,
+}
+
+/// What calls need for as long as they live.
+pub(crate) struct Shared {
+    pub(crate) http: HttpProvider,
+    pub(crate) meter: Arc<dyn Meter>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) team_of: Option<TeamOf>,
+    pub(crate) health: Health,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Router {
+    /// A router over the tables.
+    ///
+    /// # Errors
+    /// The tables are wrong, or there can be no HTTP client.
+    pub fn new(parts: RouterParts) -> Result<Self, RouterError> {
+        let tables = Tables::build(parts.tables, None)?;
+        Ok(Router {
+            tables: ArcSwap::from_pointee(tables),
+            records: Records::default(),
+            shared: Arc::new(Shared {
+                http: HttpProvider::new()?,
+                meter: parts.meter,
+                clock: parts.clock,
+                team_of: parts.team_of,
+                health: Health::default(),
+                tracker: TaskTracker::new(),
+            }),
+        })
+    }
+
+    /// Puts new tables in place. Running calls end on the old ones; what is known of targets and keys stays known.
+    ///
+    /// # Errors
+    /// The new tables are wrong; then the old ones stay.
+    pub fn replace(&self, tables: RouterTables) -> Result<(), ConfigError> {
+        let next = Tables::build(tables, Some(&self.tables.load()))?;
+        self.tables.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// What is known of providers and models now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.tables.load().catalog)
+    }
+
+    /// What `provider/model` costs now.
+    pub fn price_of(&self, target: &str) -> Option<ModelPrice> {
+        self.tables.load().catalog.price_of(target)
+    }
+
+    /// The names of the routes.
+    pub fn routes(&self) -> Vec<String> {
+        self.tables.load().route_names().cloned().collect()
+    }
+
+    /// How a call was decided, for the last few thousand calls.
+    pub fn explain(&self, request: &RequestId) -> Option<Explanation> {
+        self.records.find(request)
+    }
+
+    /// Resolves when every call that has ended is booked. New calls may still come.
+    pub async fn drain(&self) {
+        self.shared.tracker.close();
+        self.shared.tracker.wait().await;
+        self.shared.tracker.reopen();
+    }
+
+    fn begin(&self, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> Call {
+        let record = Record::new(self.explanation(&plan));
+        self.records.keep(&caller.request, record.clone());
+        Call::new(Arc::clone(&self.shared), plan, request, caller, record)
+    }
+
+    fn explanation(&self, plan: &Plan) -> Explanation {
+        let now = self.shared.clock.now();
+        let tables = self.tables.load();
+        let candidate = |target: &Arc<Target>| Candidate {
+            target: target.name.to_string(),
+            score: None,
+            state: self
+                .shared
+                .health
+                .of(&target.name)
+                .breaker_state(&plan.breaker, now)
+                .name()
+                .to_owned(),
+            price: tables.catalog.price_of(&target.name).map(shown_price),
+        };
+        Explanation {
+            route: plan.name.clone(),
+            strategy: plan.strategy,
+            chosen: None,
+            candidates: plan.targets.iter().map(candidate).collect(),
+            attempts: Vec::new(),
+        }
+    }
+}
+
+impl Model for Router {
+    fn stream(&self, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
+        let plan = self.tables.load().resolve(&request.model);
+        match plan {
+            Ok(plan) => stream::unfold(Phase::Opening(Box::new(self.begin(plan, request, caller))), Phase::next).boxed(),
+            Err(error) => stream::iter([ModelEvent::Failed(error)]).boxed(),
+        }
+    }
+}
+
+/// Where a call stands.
+enum Phase {
+    Opening(Box<Call>),
+    Live(Box<Live>),
+    Over,
+}
+
+impl Phase {
+    async fn next(self) -> Option<(ModelEvent, Phase)> {
+        match self {
+            Phase::Opening(call) => match call.open().await {
+                Ok((answerer, live)) => Some((ModelEvent::Started(answerer), Phase::Live(live))),
+                Err(error) => Some((ModelEvent::Failed(error), Phase::Over)),
+            },
+            Phase::Live(mut live) => {
+                let event = live.next().await;
+                let is_last = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
+                Some((event, if is_last { Phase::Over } else { Phase::Live(live) }))
+            }
+            Phase::Over => None,
+        }
+    }
+}
+
+/// An error's kind as the ledger names it.
+pub(crate) fn kind_name(kind: ModelErrorKind) -> &'static str {
+    match kind {
+        ModelErrorKind::RateLimited => "rate_limited",
+        ModelErrorKind::Overloaded => "overloaded",
+        ModelErrorKind::Server => "server",
+        ModelErrorKind::Network => "network",
+        ModelErrorKind::Timeout => "timeout",
+        ModelErrorKind::Auth => "auth",
+        ModelErrorKind::BadRequest => "bad_request",
+        ModelErrorKind::ContextTooLong => "context_too_long",
+        ModelErrorKind::NotFound => "not_found",
+        ModelErrorKind::Unsupported => "unsupported",
+        ModelErrorKind::BudgetExceeded => "budget_exceeded",
+        ModelErrorKind::NoTarget => "no_target",
+        ModelErrorKind::Cut => "cut",
+        ModelErrorKind::Malformed => "malformed",
+    }
+}
+
+fn shown_price(price: ModelPrice) -> CandidatePrice {
+    let per_mtok = |per_token: Usd| per_token.times(TOKENS_PER_MTOK).to_string();
+    CandidatePrice {
+        input_usd_per_mtok: per_mtok(price.input),
+        output_usd_per_mtok: per_mtok(price.output),
+        version: price.version,
+    }
+}
+
+/// A provider that a caller named and that is not there.
+pub(crate) fn no_provider(name: &str) -> ModelError {
+    ModelError::new(ModelErrorKind::NotFound, format!("there is no provider {name:?}"))
+}

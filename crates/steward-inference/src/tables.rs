@@ -1,0 +1,331 @@
+//! Providers, routes and targets, checked and ready for calls.
+//!
+//! Built once for each configuration and never changed: a call keeps the tables it began with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use steward_dialects::Dialect;
+use steward_dialects::egress::Quirks;
+use steward_domain::model::{Model, ModelError, ModelErrorKind};
+
+use crate::catalog::{Catalog, KnownModel};
+use crate::config::{
+    AuthStyle, BreakerConfig, ConfigError, ProviderConfig, ProviderDialect, RetryConfig, RouteConfig, Strategy, TimeoutConfig,
+};
+use crate::keys::KeyRing;
+
+/// The most characters of a model's name.
+const NAME_LIMIT_BYTES: usize = 200;
+
+/// What a router works from. Keys are resolved.
+#[derive(Clone)]
+pub struct RouterTables {
+    /// The shipped lists with overrides.
+    pub catalog: Catalog,
+    /// `[providers]`; the shipped ones need no entry.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// `[routes]`.
+    pub routes: BTreeMap<String, RouteConfig>,
+    /// Models in this process, by `local/NAME`.
+    pub models: HashMap<String, Arc<dyn Model>>,
+}
+
+/// The checked form of [`RouterTables`].
+pub(crate) struct Tables {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) providers: BTreeMap<String, Arc<Provider>>,
+    routes: BTreeMap<String, Arc<Plan>>,
+    models: HashMap<String, Arc<dyn Model>>,
+}
+
+/// A provider over HTTP, or this process.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    pub(crate) reach: Reach,
+    pub(crate) keys: KeyRing,
+    /// Where people usually keep its key.
+    pub(crate) key_env: Option<String>,
+}
+
+impl Provider {
+    /// How to give it a key, for people.
+    pub(crate) fn key_hint(&self) -> String {
+        let variable = self.key_env.as_ref().map(|variable| format!(" or the variable {variable}"));
+        format!("set api_key in [providers.{}]{}", self.name, variable.unwrap_or_default())
+    }
+}
+
+/// How a provider is reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// Over HTTP.
+    Http(Endpoint),
+    /// In this process.
+    Local,
+}
+
+/// Where and how a provider is spoken to.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) dialect: Dialect,
+    pub(crate) base_url: String,
+    pub(crate) auth: AuthStyle,
+    pub(crate) quirks: Quirks,
+}
+
+/// A route, or one target asked for by name.
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) strategy: Strategy,
+    pub(crate) targets: Vec<Arc<Target>>,
+    pub(crate) timeout: TimeoutConfig,
+    pub(crate) retry: RetryConfig,
+    pub(crate) breaker: BreakerConfig,
+}
+
+/// One model at one provider.
+pub(crate) struct Target {
+    /// `provider/model`.
+    pub(crate) name: Arc<str>,
+    /// The provider's own name for the model.
+    pub(crate) model: String,
+    pub(crate) place: Place,
+    pub(crate) known: KnownModel,
+}
+
+/// Where a target is.
+pub(crate) enum Place {
+    Http { provider: Arc<Provider>, endpoint: Endpoint },
+    Local(Arc<dyn Model>),
+}
+
+impl Tables {
+    /// Checks the tables. Keys known to `before` keep their state.
+    pub(crate) fn build(parts: RouterTables, before: Option<&Tables>) -> Result<Self, ConfigError> {
+        let mut tables = Tables {
+            providers: providers(&parts, before)?,
+            catalog: Arc::new(parts.catalog),
+            routes: BTreeMap::new(),
+            models: parts.models,
+        };
+        for (name, route) in &parts.routes {
+            let plan = tables.plan(name, route)?;
+            tables.routes.insert(name.clone(), Arc::new(plan));
+        }
+        Ok(tables)
+    }
+
+    /// The plan for what a caller wrote as model.
+    pub(crate) fn resolve(&self, model: &str) -> Result<Arc<Plan>, ModelError> {
+        if let Some(plan) = self.routes.get(model) {
+            return Ok(Arc::clone(plan));
+        }
+        let target = self
+            .target(model)
+            .map_err(|problem| ModelError::new(ModelErrorKind::NotFound, problem))?;
+        let route = RouteConfig::to([model]);
+        Ok(Arc::new(Plan {
+            name: model.to_owned(),
+            strategy: route.strategy,
+            targets: vec![Arc::new(target)],
+            timeout: route.timeout,
+            retry: route.retry,
+            breaker: route.breaker,
+        }))
+    }
+
+    /// The names of the routes.
+    pub(crate) fn route_names(&self) -> impl Iterator<Item = &String> {
+        self.routes.keys()
+    }
+
+    fn plan(&self, name: &str, route: &RouteConfig) -> Result<Plan, ConfigError> {
+        let place = format!("routes.{name}");
+        if name.contains('/') {
+            return Err(ConfigError::new(
+                place,
+                "a route's name has no slash: with one it would be a model's",
+            ));
+        }
+        if route.targets.is_empty() {
+            return Err(ConfigError::new(format!("{place}.targets"), "a route needs at least one target"));
+        }
+        let is_patient = [
+            Some(route.timeout.between_tokens),
+            Some(route.timeout.total),
+            route.timeout.first_token,
+        ]
+        .into_iter()
+        .flatten()
+        .all(|limit| !limit.is_zero());
+        if !is_patient {
+            return Err(ConfigError::new(
+                format!("{place}.timeout"),
+                "a time-out must be longer than nothing",
+            ));
+        }
+        if route.breaker.failures == 0 {
+            return Err(ConfigError::new(format!("{place}.breaker.failures"), "it must be at least 1"));
+        }
+        let mut targets = Vec::new();
+        for (index, target) in route.targets.iter().enumerate() {
+            let target = self
+                .target(&target.model)
+                .map_err(|problem| ConfigError::new(format!("{place}.targets[{index}]"), problem))?;
+            targets.push(Arc::new(target));
+        }
+        Ok(Plan {
+            name: name.to_owned(),
+            strategy: route.strategy,
+            targets,
+            timeout: route.timeout,
+            retry: route.retry,
+            breaker: route.breaker,
+        })
+    }
+
+    fn target(&self, name: &str) -> Result<Target, String> {
+        let well_formed = name
+            .split_once('/')
+            .filter(|(_, model)| !model.is_empty() && name.len() <= NAME_LIMIT_BYTES);
+        let Some((provider_name, model)) = well_formed else {
+            return Err(format!("there is no route or model {:?}{}", clipped(name), self.near(name)));
+        };
+        if provider_name == "local" {
+            return self.local_target(name, model);
+        }
+        let Some(provider) = self.providers.get(provider_name) else {
+            return Err(format!("there is no provider {provider_name:?}{}", self.near(name)));
+        };
+        let known = self.catalog.model(name).cloned().unwrap_or_default();
+        let Reach::Http(endpoint) = &provider.reach else {
+            return self.local_target(name, model);
+        };
+        let endpoint = Endpoint {
+            quirks: known.quirks.unwrap_or(endpoint.quirks),
+            ..endpoint.clone()
+        };
+        Ok(Target {
+            name: name.into(),
+            model: model.to_owned(),
+            place: Place::Http {
+                provider: Arc::clone(provider),
+                endpoint,
+            },
+            known,
+        })
+    }
+
+    fn local_target(&self, name: &str, model: &str) -> Result<Target, String> {
+        let local_name = format!("local/{model}");
+        let Some(running) = self.models.get(&local_name) else {
+            return Err(format!("there is no model {local_name:?} on this machine{}", self.near(name)));
+        };
+        Ok(Target {
+            name: name.into(),
+            model: model.to_owned(),
+            place: Place::Local(Arc::clone(running)),
+            known: self.catalog.model(name).cloned().unwrap_or_default(),
+        })
+    }
+
+    /// `; did you mean …?` with the nearest names, or nothing.
+    fn near(&self, name: &str) -> String {
+        let names = self.routes.keys().chain(self.catalog.models().keys()).chain(self.models.keys());
+        let likeness = |candidate: &str| {
+            let own_name = candidate.rsplit('/').next().unwrap_or(candidate);
+            strsim::jaro_winkler(name, candidate).max(strsim::jaro_winkler(name, own_name))
+        };
+        let mut scored: Vec<(f64, &String)> = names.map(|candidate| (likeness(candidate), candidate)).collect();
+        scored.retain(|(score, _)| *score > 0.85);
+        scored.sort_by(|left, right| right.0.total_cmp(&left.0));
+        scored.truncate(3);
+        if scored.is_empty() {
+            return String::new();
+        }
+        let names: Vec<&str> = scored.iter().map(|(_, name)| name.as_str()).collect();
+        format!("; did you mean {}?", names.join(", "))
+    }
+}
+
+fn clipped(name: &str) -> &str {
+    let end = name.floor_char_boundary(NAME_LIMIT_BYTES.min(name.len()));
+    &name[..end]
+}
+
+fn providers(parts: &RouterTables, before: Option<&Tables>) -> Result<BTreeMap<String, Arc<Provider>>, ConfigError> {
+    let nothing_said = ProviderConfig::default();
+    let names = parts.catalog.providers().keys().chain(parts.providers.keys());
+    let mut providers = BTreeMap::new();
+    for name in names {
+        let config = parts.providers.get(name).unwrap_or(&nothing_said);
+        let old = before.and_then(|tables| tables.providers.get(name));
+        let provider = Provider {
+            name: name.clone(),
+            reach: reach(name, config, &parts.catalog)?,
+            keys: KeyRing::new(config, old.map(|provider| &provider.keys)),
+            key_env: parts.catalog.providers().get(name).and_then(|known| known.key_env.clone()),
+        };
+        providers.insert(name.clone(), Arc::new(provider));
+    }
+    Ok(providers)
+}
+
+fn reach(name: &str, config: &ProviderConfig, catalog: &Catalog) -> Result<Reach, ConfigError> {
+    let place = || format!("providers.{name}");
+    let known = catalog.providers().get(name);
+    if name.contains('/') {
+        return Err(ConfigError::new(place(), "a provider's name has no slash"));
+    }
+    let Some(dialect) = config.dialect.or(known.map(|known| known.dialect)) else {
+        let hint = "it is not in the shipped list, so it needs a dialect: openai-chat, openai-responses, anthropic, gemini or local";
+        return Err(ConfigError::new(place(), hint));
+    };
+    let dialect = match dialect {
+        ProviderDialect::OpenAiChat => Dialect::OpenAiChat,
+        ProviderDialect::OpenAiResponses => Dialect::OpenAiResponses,
+        ProviderDialect::Anthropic => Dialect::Anthropic,
+        ProviderDialect::Gemini => Dialect::Gemini,
+        ProviderDialect::Local => return Ok(Reach::Local),
+    };
+    let Some(base_url) = config.base_url.clone().or_else(|| known.map(|known| known.base_url.clone())) else {
+        return Err(ConfigError::new(place(), "it is not in the shipped list, so it needs a base_url"));
+    };
+    let is_address = reqwest::Url::parse(&base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !is_address {
+        return Err(ConfigError::new(
+            format!("{}.base_url", place()),
+            "it must begin with http:// or https:// and name a host",
+        ));
+    }
+    Ok(Reach::Http(Endpoint {
+        dialect,
+        base_url,
+        auth: auth(config, known.map(|known| (known.dialect, known.auth)), dialect),
+        quirks: config.quirks.or(known.map(|known| known.quirks)).unwrap_or_default(),
+    }))
+}
+
+/// How the key is sent: as said, as the shipped list says for the same dialect, else as the dialect's vendor wants it.
+fn auth(config: &ProviderConfig, known: Option<(ProviderDialect, AuthStyle)>, dialect: Dialect) -> AuthStyle {
+    let vendors = match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => AuthStyle::Bearer,
+        Dialect::Anthropic => AuthStyle::XApiKey,
+        Dialect::Gemini => AuthStyle::XGoogApiKey,
+    };
+    let is_same_dialect = |known: ProviderDialect| config.dialect.is_none_or(|said| said == known);
+    let shipped = known.filter(|(dialect, _)| is_same_dialect(*dialect)).map(|(_, auth)| auth);
+    match (config.auth, shipped) {
+        (Some(said), _) => said,
+        // An address of the operator's own and no key: a gateway or a server that wants none.
+        (None, _) if config.base_url.is_some() && !config.has_key() => AuthStyle::None,
+        (None, Some(AuthStyle::None) | None) if config.has_key() => vendors,
+        (None, Some(shipped)) => shipped,
+        (None, None) => AuthStyle::None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The router against scripted providers on loopback: what a caller sees, what providers are sent, what is booked.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "it/bench.rs"]
+mod bench;
+#[path = "it/dialects.rs"]
+mod dialects;
+#[path = "it/fallback.rs"]
+mod fallback;
+#[path = "it/keys.rs"]
+mod keys;
+#[path = "it/local.rs"]
+mod local;
+#[path = "it/money.rs"]
+mod money;
