@@ -1,0 +1,10 @@
+//! Runs real commands in every backend that this machine has, and tries to break out.
+//!
+//! Needs bubblewrap: apt-get install bubblewrap.
+
+mod control_files;
+mod egress;
+mod escapes;
+mod lifetime;
+mod running;
+mod stage;
