@@ -14,6 +14,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -83,6 +84,8 @@ impl ScriptedModelServer {
             playing: Mutex::new(Playing::new(script)),
             recorder,
         });
+        // Pieces leave at once; a socket that takes no such order only makes them later.
+        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
         let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
             // `axum::serve` only returns when it is dropped.
