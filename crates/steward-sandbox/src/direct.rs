@@ -51,7 +51,7 @@ pub(crate) struct Prepared {
     pub(crate) process: tokio::process::Command,
     pub(crate) steps: Steps,
     /// The private folder for temporary files; removed afterwards.
-    pub(crate) scratch: PathBuf,
+    pub(crate) scratch: Scratch,
     /// The user id on the host, when Steward is root.
     pub(crate) owner: Option<u32>,
 }
@@ -76,7 +76,7 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle) -
     }
     let scratch = make_scratch(owner).map_err(SandboxError::start("making a folder for temporary files"))?;
     let ruleset = match setup.filters {
-        Some(_) => Some(ruleset(setup.config, command, workspace, &scratch)?),
+        Some(_) => Some(ruleset(setup.config, command, workspace, &scratch.0)?),
         None => None,
     };
     let program = find_program(&command.argv[0], workspace, &command.cwd)?;
@@ -86,8 +86,8 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle) -
     let terminal = if command.pty.is_some() { "xterm-256color" } else { "dumb" };
     process
         .env("PATH", PATH.join(":"))
-        .env("HOME", &scratch)
-        .env("TMPDIR", &scratch)
+        .env("HOME", &scratch.0)
+        .env("TMPDIR", &scratch.0)
         .env("TERM", terminal);
     process
         .envs(COMMON_ENVIRONMENT)
@@ -122,7 +122,18 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle) -
     })
 }
 
-fn make_scratch(owner: Option<u32>) -> std::io::Result<PathBuf> {
+/// A folder for temporary files; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning of `/tmp`.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn make_scratch(owner: Option<u32>) -> std::io::Result<Scratch> {
     use std::os::unix::fs::DirBuilderExt;
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -134,10 +145,11 @@ fn make_scratch(owner: Option<u32>) -> std::io::Result<PathBuf> {
     let path = PathBuf::from(format!("/tmp/sandbox-{}-{number}-{nanos:x}", std::process::id()));
     // Fails when the name exists: nobody else's folder is ever used.
     std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+    let scratch = Scratch(path);
     if let Some(id) = owner {
-        std::os::unix::fs::lchown(&path, Some(id), Some(id))?;
+        std::os::unix::fs::lchown(&scratch.0, Some(id), Some(id))?;
     }
-    Ok(path)
+    Ok(scratch)
 }
 
 fn find_program(name: &str, workspace: &Handle, cwd: &Path) -> Result<PathBuf, SandboxError> {

@@ -49,7 +49,7 @@ struct Prepared {
     status: Option<std::os::fd::OwnedFd>,
     lease: Option<Lease>,
     owner: Option<u32>,
-    scratch: Option<PathBuf>,
+    scratch: Option<direct::Scratch>,
     /// Can all processes be found, so that their memory can be added up?
     can_count_memory: bool,
 }

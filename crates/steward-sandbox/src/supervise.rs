@@ -4,7 +4,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::child::{Ended, Exit};
 use crate::control_files::Guard;
+use crate::direct::Scratch;
 use crate::error::SandboxError;
 use crate::syscalls;
 use crate::workspace::Lease;
@@ -176,7 +176,7 @@ pub(crate) struct Watch {
     /// Kept until everything is gone.
     pub(crate) lease: Option<Lease>,
     /// A folder to remove afterwards.
-    pub(crate) scratch: Option<PathBuf>,
+    pub(crate) scratch: Option<Scratch>,
 }
 
 pub(crate) type End = Option<Result<Exit, Arc<SandboxError>>>;
@@ -200,9 +200,7 @@ pub(crate) async fn supervise(mut process: tokio::process::Child, watch: Watch, 
     };
     let Watch { guard, lease, scratch, .. } = watch;
     let clearing = tokio::task::spawn_blocking(move || {
-        if let Some(scratch) = scratch {
-            let _ = std::fs::remove_dir_all(scratch);
-        }
+        drop(scratch);
         guard.map(Guard::sweep).unwrap_or_default()
     });
     let removed = clearing.await.unwrap_or_default();

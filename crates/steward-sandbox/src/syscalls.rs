@@ -93,6 +93,8 @@ impl Steps {
                 check(libc::setresgid(id, id, id))?;
                 check(libc::setresuid(id, id, id))?;
             }
+            // After the change of user, which would undo it. The forking thread lives as long as the process does.
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
             libc::umask(0o022);
             check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
             // Everything but 0, 1, 2 closes at exec, whoever opened it; then the few that are meant to pass are let through.
