@@ -120,6 +120,17 @@ impl Router {
         self.tables.load().catalog.price_of(target)
     }
 
+    /// Is there such a route, or can such a `provider/model` be asked for?
+    pub fn exists(&self, model: &str) -> bool {
+        self.tables.load().resolve(model).is_ok()
+    }
+
+    /// The smallest context among the targets of a route, or that of a model; `None` when none is known.
+    pub fn context_tokens(&self, model: &str) -> Option<u64> {
+        let plan = self.tables.load().resolve(model).ok()?;
+        plan.targets.iter().filter_map(|target| target.known.context_tokens).min()
+    }
+
     /// The names of the routes.
     pub fn routes(&self) -> Vec<String> {
         self.tables.load().route_names().cloned().collect()

@@ -250,6 +250,13 @@ async fn an_unknown_model_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_route_is_as_wide_as_its_narrowest_target() {
+    let bench = Bench::new("[routes.r]\ntargets = [{ model = \"openai/gpt-4o\" }, { model = \"openai/gpt-5\" }]\n");
+    assert_eq!(bench.router.context_tokens("r"), Some(128_000));
+    assert!(bench.router.exists("r") && bench.router.exists("openai/anything") && !bench.router.exists("nothing"));
+}
+
+#[tokio::test]
 async fn new_tables_hold_for_the_next_call() {
     let (one, other) = (server([Reply::text("old")]).await, server([Reply::text("new")]).await);
     let bench = Bench::new(&provider("mock", "openai-chat", &one));
