@@ -202,3 +202,33 @@ test('a lost session asks to sign in over the page and keeps the draft', async (
   await page.getByRole('link', { name: 'Chat', exact: true }).first().click();
   await expect.poll(() => page.getByLabel('Message', { exact: true }).inputValue()).toBe('half a thought');
 });
+
+test('eight tabs share one event stream and a closed leader hands it over', async () => {
+  if (!place.isMock) return;
+  const streams = async (): Promise<number> => ((await (await fetch(`${place.url}/api/test/streams`)).json()) as { count: number }).count;
+  await page.goto(`${place.url}/approvals`);
+  const tabs = await Promise.all(Array.from({ length: 7 }, () => context.newPage()));
+  for (const tab of tabs) {
+    await tab.goto(`${place.url}/approvals`);
+    await expect.poll(() => tab.locator('.link').first().textContent()).toContain('Live');
+  }
+  await expect.poll(streams).toBe(1);
+  await page.close();
+  await expect.poll(streams, { timeout: 5000 }).toBe(1);
+  page = tabs[0] as Page;
+  await expect.poll(() => page.locator('.link').first().textContent()).toContain('Live');
+  await Promise.all(tabs.slice(1).map((tab) => tab.close()));
+});
+
+test('the policy is really on: a script that writes HTML is refused', async () => {
+  const refusal = await page.evaluate(() => {
+    try {
+      document.body.insertAdjacentHTML('beforeend', '<i>x</i>');
+      return 'written';
+    } catch {
+      return 'refused';
+    }
+  });
+  expect(refusal).toBe('refused');
+  complaints.length = 0;
+});

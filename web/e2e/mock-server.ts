@@ -141,10 +141,9 @@ export async function startMock(options: MockOptions): Promise<Mock> {
   }
   function setStatus(turn: MockTurn, status: TurnStatus): void {
     turn.status = status;
-    for (const list of messages.values()) for (const one of list) if (one.turn_id === turn.id) one.turn_status = status;
     const session = sessions.find((one) => one.name === turn.session);
     if (session) session.status = status === 'running' || status === 'waiting' ? status : 'idle';
-    tell({ type: 'turn.state', turn_id: turn.id, session: turn.session, status });
+    tell({ type: 'turn.state', turn_id: turn.id, session: session?.id, status });
   }
 
   function newStep(turn: MockTurn): Step {
@@ -362,17 +361,14 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       watchers: new Set(),
       isStopped: false,
     };
-    messages
-      .get(session.id)
-      ?.push({ seq: ++seq, role: 'user', text: body.text, at: new Date().toISOString(), turn_id: turn.id, turn_status: 'running' });
+    messages.get(session.id)?.push({ seq: ++seq, role: 'user', text: body.text, at: new Date().toISOString(), turn_id: turn.id });
     const answer = { session_id: session.id, inbound_id: `in${counter}`, turn_id: turn.id };
     seen.set(body.client_id, answer);
     if (running === undefined) {
       turns.unshift(turn);
       setStatus(turn, 'running');
       void run(turn, body.text);
-    }
-    tell({ type: 'message.in', session: name });
+    } else tell({ type: 'message.in', session: session.id, turn_id: turn.id });
     return answer;
   }
 
@@ -436,6 +432,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       isSignedIn = false;
       return send(204);
     }
+    if (key === 'GET /api/test/streams') return send(200, { count: streams.size });
     if (!hasCookie) return send(401, error('unauthorized', 'sign in first'));
     if (method !== 'GET' && request.headers['x-steward-csrf'] !== CSRF) return send(403, error('forbidden', 'the csrf token is missing'));
 
@@ -447,8 +444,9 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     }
     if (key === 'GET /api/stream') {
       sse();
+      response.write(`id: ${seq}\ndata: ${JSON.stringify({ type: 'hello' })}\n\n`);
       streams.add(response);
-      request.on('close', () => streams.delete(response));
+      response.on('close', () => streams.delete(response));
       return;
     }
     if (key === 'GET /api/today') {
@@ -619,7 +617,19 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       if (all === undefined) return send(404, error('not_found', 'no such session'));
       const before = Number(url.searchParams.get('before') ?? Infinity);
       const older = all.filter((one) => one.seq < before);
-      return send(200, { items: older.slice(-60), has_more: older.length > 60 });
+      const name = sessions.find((one) => one.id === id)?.name;
+      const open = turns.filter((one) => one.session === name && (one.status === 'running' || one.status === 'waiting'));
+      // A turn that goes on has its reply line too, still without text.
+      const replies = open.map((one) => ({
+        seq: seq + 1,
+        role: 'assistant',
+        text: '',
+        at: one.started_at,
+        turn_id: one.id,
+        turn_status: one.status,
+        calls: [],
+      }));
+      return send(200, { items: [...older.slice(-60), ...(url.searchParams.has('before') ? [] : replies)], has_more: older.length > 60 });
     }
     if (noun === 'approvals' && verb === 'decision') {
       const approval = approvals.find((one) => one.id === id);
@@ -663,7 +673,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
         return;
       }
       turn.watchers.add(response);
-      request.on('close', () => turn.watchers.delete(response));
+      response.on('close', () => turn.watchers.delete(response));
       return;
     }
     send(404, error('not_found', 'there is nothing here'));

@@ -28,6 +28,7 @@ export const messages = {
   'nav.money': 'Money',
   'nav.trust': 'Trust',
   'nav.foot': 'Steward',
+  'nav.rights': 'Your role does not open this page.',
   'nav.waiting': { one: '{n} waits for you', other: '{n} wait for you' },
 
   'link.live': 'Live',
@@ -126,6 +127,12 @@ export const messages = {
   'effect.sends': 'sends',
   'effect.spends': 'spends',
   'effect.destroys': 'destroys',
+
+  'action.read': 'Read',
+  'action.wrote': 'Wrote',
+  'action.sent': 'Sent',
+  'action.ran': 'Ran',
+  'action.fetched': 'Fetched',
 
   'decision.allow': 'Allowed',
   'decision.ask': 'Asked',
@@ -227,7 +234,7 @@ export const messages = {
   'chat.turn_failed': 'The turn failed',
   'chat.turn_refused': 'The turn was refused',
   'chat.turn_stopped': 'Stopped',
-  'chat.elsewhere': 'This chat is on {channel}; what you write here goes there too.',
+  'chat.elsewhere': 'This chat lives on {channel}; write to it there.',
   'chat.log': 'Messages',
   'chat.open_list': 'Show chats',
 
@@ -279,7 +286,7 @@ export const messages = {
   'turn.answer': 'Answer',
   'turn.calls': 'Calls',
   'turn.receipts': 'Receipts',
-  'turn.no_receipts': 'Nothing was changed in the world.',
+  'turn.no_receipts': 'No tool left a receipt.',
   'turn.summary': 'Summary',
   'turn.id': 'Id',
   'turn.asked': 'Model asked for',

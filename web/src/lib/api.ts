@@ -83,9 +83,11 @@ export function query(values: Record<string, string | number | undefined | null>
 
 export interface Sent {
   session_id?: string;
-  turn_id?: string;
+  inbound_id?: string | null;
+  /** Missing where the message waits for a turn of its own. */
+  turn_id?: string | null;
   /** Set where the text was a chat command such as `/stop`, which is answered at once. */
-  command?: string;
+  command?: boolean | string;
   text?: string;
 }
 

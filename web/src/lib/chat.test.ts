@@ -59,6 +59,19 @@ test('after a whole step the next delta begins a new entry', () => {
   expect(answerText(turn)).toBe('First.\n\nSecond.');
 });
 
+test('a step that is called again loses what it had shown and says why', () => {
+  const turn = reduce(newTurn('t'), [
+    { type: 'step', step: 1 },
+    { type: 'text', text: 'Kept.' },
+    { type: 'step', step: 2 },
+    { type: 'text', text: 'Void' },
+    { type: 'restart', reason: 'the stream was cut' },
+    { type: 'text', text: 'Again.' },
+  ]);
+  expect(answerText(turn)).toBe('Kept.\n\nAgain.');
+  expect(turn.entries.map((entry) => entry.kind)).toEqual(['text', 'note', 'text']);
+});
+
 test('the final text is not shown twice', () => {
   expect(
     kinds([

@@ -21,6 +21,8 @@ export interface LiveTurn {
   costUsd: string;
   startedAt: string | null;
   endedAt: string | null;
+  /** How many entries were there when the running step began; what came since is void if it is called again. */
+  stepAt: number;
   /** The next text delta begins a new entry. */
   isFresh: boolean;
 }
@@ -48,6 +50,7 @@ export function newTurn(id: string, status: TurnStatus = 'running'): LiveTurn {
     costUsd: '',
     startedAt: null,
     endedAt: null,
+    stepAt: 0,
     isFresh: true,
   };
 }
@@ -98,7 +101,7 @@ function apply(turn: LiveTurn, event: TurnEvent): LiveTurn {
     case 'snapshot':
       return fromSnapshot(turn, event.turn);
     case 'step':
-      return { ...turn, status: 'running', stepCount: Math.max(turn.stepCount, event.step), isFresh: true };
+      return { ...turn, status: 'running', stepCount: Math.max(turn.stepCount, event.step), stepAt: turn.entries.length, isFresh: true };
     case 'thinking':
     case 'text':
       return appendText(turn, event.type, event.text);
@@ -110,6 +113,8 @@ function apply(turn: LiveTurn, event: TurnEvent): LiveTurn {
       return withApproval(turn, event.approval);
     case 'note':
       return withEntry(turn, { kind: 'note', key: keyFor(turn, 'note'), text: event.text });
+    case 'restart':
+      return restart(turn, event.reason);
     case 'finished':
       return finish(turn, event);
   }
@@ -164,6 +169,12 @@ export function withSteer(turn: LiveTurn, key: string, text: string): LiveTurn {
   return withEntry(turn, { kind: 'steer', key, text });
 }
 
+/** The model call is made again: what it had shown goes, and why is said. What a person wrote stays. */
+function restart(turn: LiveTurn, reason: string): LiveTurn {
+  const entries = turn.entries.filter((entry, index) => index < turn.stepAt || (entry.kind !== 'text' && entry.kind !== 'thinking'));
+  return withEntry({ ...turn, entries }, { kind: 'note', key: keyFor(turn, 'restart'), text: reason });
+}
+
 function finish(turn: LiveTurn, event: Extract<TurnEvent, { type: 'finished' }>): LiveTurn {
   const isOpen = event.status === 'waiting' || event.status === 'running';
   let next: LiveTurn = { ...turn, status: event.status, costUsd: event.cost_usd ?? turn.costUsd, stepCount: event.steps ?? turn.stepCount };
@@ -202,6 +213,7 @@ function fromSnapshot(turn: LiveTurn, snapshot: Turn): LiveTurn {
     costUsd: snapshot.cost_usd,
     startedAt: snapshot.started_at ?? turn.startedAt,
     endedAt: snapshot.ended_at ?? null,
+    stepAt: entries.length,
     // A step that has its target is whole; only an unfinished one may go on growing.
     isFresh: last === undefined || last.target !== '',
   };

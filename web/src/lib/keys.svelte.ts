@@ -1,6 +1,7 @@
 // The keyboard of the whole console: g and a letter goes, Ctrl K finds, ? explains. Bare letters are off inside fields.
 import { kept } from './kept';
 import { go } from './router.svelte';
+import { may, type Right } from './session.svelte';
 import type { MessageKey } from './t';
 
 export interface Place {
@@ -9,19 +10,26 @@ export interface Place {
   letter: string;
   icon: string;
   group: MessageKey;
+  /** The right that the page's data needs. */
+  needs: Right;
 }
 
 export const places: Place[] = [
-  { path: '/', name: 'nav.today', letter: 'd', icon: 'today', group: 'nav.work' },
-  { path: '/chat', name: 'nav.chat', letter: 'c', icon: 'chat', group: 'nav.work' },
-  { path: '/approvals', name: 'nav.approvals', letter: 'a', icon: 'approvals', group: 'nav.work' },
-  { path: '/turns', name: 'nav.turns', letter: 't', icon: 'turns', group: 'nav.work' },
-  { path: '/agents', name: 'nav.agents', letter: 'e', icon: 'agents', group: 'nav.team' },
-  { path: '/models', name: 'nav.models', letter: 'l', icon: 'models', group: 'nav.gateway' },
-  { path: '/costs', name: 'nav.costs', letter: 'b', icon: 'costs', group: 'nav.money' },
-  { path: '/keys', name: 'nav.keys', letter: 'k', icon: 'keys', group: 'nav.trust' },
-  { path: '/settings', name: 'nav.settings', letter: ',', icon: 'settings', group: 'nav.foot' },
+  { path: '/', name: 'nav.today', letter: 'd', icon: 'today', group: 'nav.work', needs: 'use' },
+  { path: '/chat', name: 'nav.chat', letter: 'c', icon: 'chat', group: 'nav.work', needs: 'use' },
+  { path: '/approvals', name: 'nav.approvals', letter: 'a', icon: 'approvals', group: 'nav.work', needs: 'use' },
+  { path: '/turns', name: 'nav.turns', letter: 't', icon: 'turns', group: 'nav.work', needs: 'use' },
+  { path: '/agents', name: 'nav.agents', letter: 'e', icon: 'agents', group: 'nav.team', needs: 'use' },
+  { path: '/models', name: 'nav.models', letter: 'l', icon: 'models', group: 'nav.gateway', needs: 'use' },
+  { path: '/costs', name: 'nav.costs', letter: 'b', icon: 'costs', group: 'nav.money', needs: 'read' },
+  { path: '/keys', name: 'nav.keys', letter: 'k', icon: 'keys', group: 'nav.trust', needs: 'administer' },
+  { path: '/settings', name: 'nav.settings', letter: ',', icon: 'settings', group: 'nav.foot', needs: 'use' },
 ];
+
+/** The pages this person can open. */
+export function openPlaces(): Place[] {
+  return places.filter((place) => may(place.needs) || (place.needs === 'use' && may('read')));
+}
 
 class Overlays {
   palette = $state(false);
@@ -51,7 +59,7 @@ export function startKeys(): void {
     const isChord = performance.now() - chordAt < CHORD_MS;
     chordAt = 0;
     if (isChord) {
-      const place = places.find((one) => one.letter === event.key);
+      const place = openPlaces().find((one) => one.letter === event.key);
       if (place !== undefined) {
         event.preventDefault();
         go(place.path);

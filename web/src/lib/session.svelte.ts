@@ -14,9 +14,19 @@ class Me {
 
 export const me = new Me();
 
-/** May this person change how the server is set up? The server decides; this only hides what would be refused. */
+export type Right = 'use' | 'read' | 'administer';
+
+/** What a role may do. The server decides; this only hides what it would refuse. */
+export function may(right: Right): boolean {
+  const role = me.session?.role;
+  if (role === 'owner' || role === 'admin') return true;
+  if (role === 'operator') return right !== 'administer';
+  return role === 'member' ? right === 'use' : right === 'read';
+}
+
+/** May this person change how the server is set up? */
 export function isAdmin(): boolean {
-  return me.session?.role === 'owner' || me.session?.role === 'admin';
+  return may('administer');
 }
 
 /** Takes the one-time link of the address if there is one, else asks who we are. */

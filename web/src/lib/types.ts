@@ -43,6 +43,7 @@ export interface Step {
 
 export interface Receipt {
   call?: string;
+  tool?: string;
   action?: string;
   object?: string;
   detail?: string;
@@ -51,6 +52,7 @@ export interface Receipt {
 export interface Turn {
   id: string;
   session: string;
+  session_id?: string;
   agent: string;
   status: TurnStatus;
   text: string;
@@ -239,6 +241,7 @@ export type TurnEvent =
   | { type: 'call_finished'; id: string; outcome: Outcome; output?: string | null }
   | { type: 'approval'; approval: Approval }
   | { type: 'note'; text: string }
+  | { type: 'restart'; reason: string }
   | { type: 'finished'; status: TurnStatus; text?: string; cost_usd?: string; steps?: number };
 
 /** A small fact from the journal, the same for every open page. */

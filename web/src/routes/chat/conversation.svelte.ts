@@ -86,13 +86,17 @@ export class Conversation {
     const pending = this.blocks.filter((block) => block.kind === 'user' && block.state !== 'kept');
     const open = new Set(openTurns(items));
     // What this page watched itself says more than the history does, so it is kept.
+    const steered = new Set(
+      [...known.values()].flatMap((turn) => turn.entries.flatMap((entry) => (entry.kind === 'steer' ? [turn.id + entry.text] : []))),
+    );
     const blocks = blocksOf(items).flatMap((block): Block[] => {
+      if (block.kind === 'user' && steered.has(block.turnId + block.text)) return [];
       if (block.kind !== 'turn') return [block];
       if (open.has(block.turn.id)) return [];
       const seen = known.get(block.turn.id);
       return seen !== undefined && isOver(seen.status) ? [{ ...block, turn: seen }] : [block];
     });
-    const states = new Map(items.map((item) => [item.turn_id, item.turn_status]));
+    const states = new Map(items.flatMap((item) => (item.turn_status ? [[item.turn_id, item.turn_status] as const] : [])));
     for (const id of open) {
       const turn = known.get(id) ?? newTurn(id, states.get(id) ?? 'running');
       blocks.push({ kind: 'turn', key: `t${id}`, turn });
@@ -129,7 +133,7 @@ export class Conversation {
     try {
       const sent = await api.send(place.name, { client_id: key, text, agent: place.agent || undefined, channel: place.channel });
       if (this.place?.name !== place.name) return undefined;
-      if (sent.session_id && place.id === '') {
+      if (sent.session_id && sent.session_id !== place.id) {
         // What was typed meanwhile goes along with the chat.
         keep(`draft:${sent.session_id}`, kept('draft:new'));
         keep('draft:new', '');
@@ -154,11 +158,14 @@ export class Conversation {
     this.blocks = isThere ? this.blocks.map((block) => (block.key === message.key ? message : block)) : [...this.blocks, message];
   }
 
-  #accept(key: string, text: string, turnId: string | undefined, answer: string | undefined): void {
+  #accept(key: string, text: string, turnId: string | null | undefined, answer: string | undefined): void {
     const isSteer = this.live !== null && this.live.id === turnId;
-    if (isSteer && turnId !== undefined) {
+    if (isSteer && turnId) {
       this.discard(key);
       this.#update(turnId, (turn) => withSteer(turn, key, text));
+      // New words take the place of an answer that was waited for.
+      void this.#loadApprovals(turnId);
+      this.#tries = RESUME_TRIES;
       this.#follow(turnId);
       return;
     }
@@ -167,7 +174,7 @@ export class Conversation {
     );
     if (answer !== undefined) {
       if (answer !== '') this.blocks = [...this.blocks, { kind: 'note', key: `${key}-answer`, text: answer, at: new Date().toISOString() }];
-    } else if (turnId !== undefined) {
+    } else if (turnId) {
       this.#ensure(turnId);
       this.#follow(turnId);
     }
@@ -206,7 +213,12 @@ export class Conversation {
       else if (fact.status !== undefined && fact.status !== turn.status) void this.#settle(turn.id);
     } else if (fact.type.startsWith('approval.') && turn !== undefined && this.#stream?.id !== turn.id) {
       void this.#loadApprovals(turn.id);
-    } else if (fact.type === 'message.in' && isAbout(fact, place) && this.live === null && !this.#isSending()) {
+    } else if (
+      (fact.type === 'message.in' || fact.type === 'turn.state') &&
+      turn === undefined &&
+      isAbout(fact, place) &&
+      !this.#isSending()
+    ) {
       void this.refresh();
     }
   }

@@ -8,7 +8,7 @@ export interface Filter {
   session: string;
 }
 
-const PAGE = 50;
+export const PAGE = 50;
 
 export const pageAfter = (filter: Filter, cursor?: string) => api.turns({ ...filter, cursor, limit: PAGE });
 
