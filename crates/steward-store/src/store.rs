@@ -45,8 +45,6 @@ struct Shared {
     commits: Arc<AtomicU64>,
     readers: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
-    // Last, so that the file is released when no thread uses it any more.
-    _owner: Option<OwnerLock>,
 }
 
 /// Where the database is.
@@ -95,6 +93,7 @@ impl Store {
             orders,
             committed: committed_sender,
             commits: Arc::clone(&commits),
+            owner,
         };
         let writer = start_writer(start)?;
         let (read_sender, reads) = mpsc::channel(READ_PLACES);
@@ -108,7 +107,6 @@ impl Store {
             commits,
             readers: Vec::with_capacity(READERS),
             writer: Some(writer),
-            _owner: owner,
         };
         let queue: ReadQueue = Arc::new(Mutex::new(reads));
         for number in 1..=READERS {
@@ -274,6 +272,7 @@ struct WriterStart {
     orders: mpsc::UnboundedReceiver<Order>,
     committed: watch::Sender<i64>,
     commits: Arc<AtomicU64>,
+    owner: Option<OwnerLock>,
 }
 
 /// Starts the writer's thread and waits until its database is open: a PostgreSQL client must be made and used on a
@@ -298,6 +297,8 @@ fn start_writer(start: WriterStart) -> Result<JoinHandle<()>, StoreError> {
             lost: None,
         };
         writer.run();
+        // The connection is closed; only now may another process have the file.
+        drop(start.owner);
     })
 }
 
@@ -350,3 +351,6 @@ fn start_thread(name: String, body: impl FnOnce(Report) + Send + 'static) -> Res
         .map_err(|_| StoreError::broken("a thread of the store ended before it was ready"))??;
     Ok(thread)
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,8 +127,8 @@ async fn a_turn_takes_what_waits_and_a_full_queue_drops_the_oldest(database: Dat
     let id = session.id.clone();
     let waiting = store.read(move |tx| inbox::waiting(tx, &id)).await.unwrap();
     assert_eq!(waiting, rows);
-    let sessions = store.read(|tx| inbox::sessions_with_waiting(tx)).await.unwrap();
-    assert_eq!(sessions, [session.id.clone()]);
+    let sessions = store.read(inbox::sessions_with_waiting).await.unwrap();
+    assert_eq!(sessions, std::slice::from_ref(&session.id));
     let id = session.id.clone();
     let dropped = store.write(move |tx| inbox::drop_oldest(tx, &id, 3)).await.unwrap();
     let dropped: Vec<_> = dropped.into_iter().map(|row| (row.id, row.state)).collect();
@@ -137,7 +137,7 @@ async fn a_turn_takes_what_waits_and_a_full_queue_drops_the_oldest(database: Dat
     let turn = turn(&store, &session.id).await;
     let ids: Vec<_> = rows[2..].iter().map(|row| row.id.clone()).collect();
     store.write(move |tx| inbox::take(tx, &ids, &turn.id)).await.unwrap();
-    assert_eq!(store.read(|tx| inbox::sessions_with_waiting(tx)).await.unwrap(), []);
+    assert_eq!(store.read(inbox::sessions_with_waiting).await.unwrap(), []);
     let id = rows[0].id.clone();
     let read = store.read(move |tx| inbox::get(tx, &id)).await.unwrap().unwrap();
     assert_eq!(read.state, InboxState::Dropped);
@@ -172,7 +172,7 @@ async fn a_turn_goes_from_running_to_its_one_end(database: Database) {
         ..made.clone()
     };
     assert_eq!(open, wanted);
-    assert_eq!(store.read(|tx| turns::unfinished(tx)).await.unwrap(), std::slice::from_ref(&wanted));
+    assert_eq!(store.read(turns::unfinished).await.unwrap(), std::slice::from_ref(&wanted));
     let id = made.id.clone();
     store
         .write(move |tx| turns::finish(tx, &id, TurnStatus::Done, "fertig\0", at(70)))

@@ -109,7 +109,7 @@ async fn reservations_without_an_end_are_found(database: Database) {
     reserve(&store, &ended).await;
     reserve(&store, &orphan).await;
     settle(&store, &ended.request, settlement(1)).await.unwrap();
-    let orphans = store.read(|tx| ledger::orphans(tx)).await.unwrap();
+    let orphans = store.read(ledger::orphans).await.unwrap();
     let orphans: Vec<_> = orphans.into_iter().map(|row| row.reservation).collect();
     assert_eq!(orphans, [orphan]);
 }

@@ -36,9 +36,10 @@ async fn a_database_of_a_newer_version_is_refused(database: Database) {
     drop(database.open());
     let insert = "INSERT INTO schema_versions (version, name, applied_at) VALUES (9999, '9999_future', 0)";
     let path = database.folder.path().join("steward.db");
-    match &database.server {
-        Some(server) => drop(server.sql(database.url.rsplit('/').next().unwrap(), insert).unwrap()),
-        None => drop(rusqlite::Connection::open(&path).unwrap().execute_batch(insert).unwrap()),
+    if let Some(server) = &database.server {
+        server.sql(database.url.rsplit('/').next().unwrap(), insert).unwrap();
+    } else {
+        rusqlite::Connection::open(&path).unwrap().execute_batch(insert).unwrap();
     }
     let before = database.is_sqlite().then(|| fs::read(&path).unwrap());
     let error = Store::open(&database.url, at(1)).err().unwrap();

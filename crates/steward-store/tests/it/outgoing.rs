@@ -72,7 +72,7 @@ async fn a_message_goes_from_pending_to_its_receipt(database: Database) {
     let id = message.id.clone();
     store.write(move |tx| outbox::retry_at(tx, &id, at(30), "busy")).await.unwrap();
     assert_eq!(due(&store, 29).await, []);
-    assert_eq!(store.read(|tx| outbox::next_due_at(tx)).await.unwrap(), Some(at(30)));
+    assert_eq!(store.read(outbox::next_due_at).await.unwrap(), Some(at(30)));
     assert_eq!(get(&store, &message.id).await.last_error.as_deref(), Some("busy"));
     assert!(begin(&store, &message.id).await);
     let receipt = Receipt {
@@ -91,7 +91,7 @@ async fn a_message_goes_from_pending_to_its_receipt(database: Database) {
         sent_at: Some(at(31)),
     };
     assert_eq!(get(&store, &message.id).await, wanted);
-    assert_eq!(store.read(|tx| outbox::next_due_at(tx)).await.unwrap(), None);
+    assert_eq!(store.read(outbox::next_due_at).await.unwrap(), None);
     let of_session = store.read(move |tx| outbox::of_session(tx, &session.id, 10)).await.unwrap();
     assert_eq!(of_session, [wanted]);
     // A receipt is final.
@@ -112,7 +112,7 @@ async fn a_thread_keeps_its_order_and_does_not_hold_up_others(database: Database
     }
     assert_eq!(due(&store, 10).await, [first.id.clone(), other.id.clone()]);
     begin(&store, &first.id).await;
-    assert_eq!(due(&store, 10).await, [other.id.clone()]);
+    assert_eq!(due(&store, 10).await, std::slice::from_ref(&other.id));
     let receipt = Receipt {
         external_id: "1".to_owned(),
     };
@@ -129,11 +129,11 @@ async fn a_message_whose_receipt_a_crash_hid_is_sent_again_as_a_possible_repeat(
     drop(store);
     let store = database.open();
     assert_eq!(due(&store, 1000).await, []);
-    let in_flight = store.read(|tx| outbox::in_flight(tx)).await.unwrap();
+    let in_flight = store.read(outbox::in_flight).await.unwrap();
     assert_eq!(in_flight.len(), 1);
     let id = message.id.clone();
     store.write(move |tx| outbox::resend_as_repeat(tx, &id, at(40))).await.unwrap();
-    assert_eq!(due(&store, 40).await, [message.id.clone()]);
+    assert_eq!(due(&store, 40).await, std::slice::from_ref(&message.id));
     assert!(get(&store, &message.id).await.is_possible_repeat);
 }
 
