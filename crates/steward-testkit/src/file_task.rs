@@ -20,7 +20,7 @@ pub fn reply(conversation: &Conversation) -> Reply {
     }
 }
 
-/// The file names in a listing: a JSON list, or one a line with size or date behind a tab, two spaces or a bracket.
+/// The file names in a listing: a JSON list, or one a line with a size behind it, or anything behind a tab, two spaces or a bracket.
 pub fn names(listing: &str) -> Vec<String> {
     if let Ok(Value::Array(entries)) = serde_json::from_str(listing) {
         return entries.iter().filter_map(name_of).collect();
@@ -47,7 +47,10 @@ fn name_in_line(line: &str) -> Option<String> {
         .filter_map(|mark| line.find(mark))
         .min()
         .unwrap_or(line.len());
-    Some(line[..end].to_owned())
+    let name = &line[..end];
+    let is_size = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let without_size = name.rsplit_once(' ').filter(|(_, word)| is_size(word)).map(|(name, _)| name);
+    Some(without_size.unwrap_or(name).to_owned())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ fn names_stand_alone_on_a_line() {
 
 #[test]
 fn sizes_behind_a_name_are_left_out() {
+    check("a b.txt 12\nsub/\n", &["a b.txt", "sub/"]);
     check("a b.txt\t12\nc.md  3 kB\nd.md (1 byte)\n", &["a b.txt", "c.md", "d.md"]);
 }
 
