@@ -57,4 +57,6 @@ pub enum Operation {
     RemoveModel(String),
     /// A backup of the store.
     Backup,
+    /// Mends what the doctor can mend safely, and checks again.
+    FixDoctor,
 }

@@ -185,7 +185,12 @@ pub(crate) fn all() -> Vec<Route> {
             get(operations::config_schema),
             (GET, USE, "JSON Schema of the configuration")
         ),
-        route!("/api/doctor", get(operations::doctor), (GET, READ, "Checks of the installation")),
+        route!(
+            "/api/doctor",
+            get(operations::doctor).post(operations::fix_doctor),
+            (GET, READ, "Checks of the installation"),
+            (POST, ADMINISTER, "Mends what can be mended safely")
+        ),
         route!("/api/backups", post(operations::backup), (POST, ADMINISTER, "Makes a backup")),
     ]
 }

@@ -47,4 +47,14 @@ impl CheckpointStore {
             .await
             .map_err(|error| format!("the checkpoint cannot be kept, so nothing was changed: {error}"))
     }
+
+    /// The `after_sha256` that this very call saved for a path before a crash.
+    pub async fn saved(&self, context: &ToolContext, path: &str) -> Option<String> {
+        let (turn, call, path) = (context.turn.clone(), context.call.clone(), path.to_owned());
+        let rows = self.store.read(move |tx| checkpoints::of_turn(tx, &turn)).await.ok()?;
+        rows.into_iter()
+            .rev()
+            .find(|row| row.call == call && row.path == path)
+            .map(|row| row.after_sha256)
+    }
 }

@@ -12,7 +12,7 @@ pub mod hub;
 pub mod inbox;
 mod journal;
 pub mod keys;
-mod meter;
+pub mod meter;
 mod outbox;
 mod own_tools;
 pub mod runtime;

@@ -18,7 +18,6 @@ use crate::background;
 use crate::config::{Agent, Settings};
 use crate::error::ServiceError;
 use crate::hub::Hub;
-use crate::meter::LedgerMeter;
 use crate::own_tools;
 use crate::turn_queue::TurnQueues;
 use crate::undo::Restorer;
@@ -130,11 +129,6 @@ impl Runtime {
         self.settings.store(Arc::new(settings));
         self.lock_toolsets().clear();
         Ok(())
-    }
-
-    /// The meter over this store, for the router.
-    pub fn meter(store: Store, clock: Arc<dyn Clock>, settings: Arc<dyn crate::config::ModelFacts>) -> Arc<LedgerMeter> {
-        Arc::new(LedgerMeter::new(store, clock, settings))
     }
 
     /// The rows, for surfaces that only read.

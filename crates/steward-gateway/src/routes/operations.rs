@@ -86,6 +86,11 @@ pub(crate) async fn remove_model(State(gateway): State<Arc<Gateway>>, Path(name)
     run(&gateway, Operation::RemoveModel(name)).await
 }
 
+/// `POST /api/doctor`.
+pub(crate) async fn fix_doctor(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::FixDoctor).await
+}
+
 /// `POST /api/backups`.
 pub(crate) async fn backup(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, ApiError> {
     run(&gateway, Operation::Backup).await

@@ -1,0 +1,373 @@
+//! Puts the house together from a configuration. The only place where adapters are named.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use steward_budget::price::Price;
+use steward_domain::clock::Clock;
+use steward_domain::model::Model;
+use steward_domain::tool::{Tool, ToolContext};
+use steward_inference::catalog::{Catalog, ModelPrice};
+use steward_inference::config::{ProviderConfig, RouteConfig};
+use steward_inference::local::{LocalConfig, LocalModel};
+use steward_inference::pull;
+use steward_inference::route::{Router, RouterParts};
+use steward_inference::tables::RouterTables;
+use steward_policy::policy::Policy;
+use steward_runtime::checkpoints::CheckpointStore;
+use steward_runtime::config::{Agent, ModelFacts, Settings, parse_duration};
+use steward_runtime::meter::LedgerMeter;
+use steward_runtime::runtime::{Parts, Runtime, Workbench};
+use steward_runtime::undo::Restorer;
+use steward_sandbox::egress::Egress;
+use steward_sandbox::sandbox::Sandbox;
+use steward_store::Store;
+use steward_tools::checkpoint::{Checkpoints, Restored, restore};
+use steward_tools::toolbox::Toolbox;
+use steward_tools::workspace::Workspace;
+
+use crate::configuration::Configuration;
+use crate::default_route;
+use crate::home::Home;
+use crate::system_clock::SystemClock;
+
+/// Context window assumed for a model that nobody has described.
+const UNKNOWN_CONTEXT_TOKENS: u64 = 128_000;
+/// Context window of models in this process.
+const LOCAL_CONTEXT_TOKENS: u64 = 8_192;
+
+/// The house, put together and not yet started.
+pub(crate) struct House {
+    pub(crate) home: Home,
+    pub(crate) store: Store,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) bench: Arc<Bench>,
+    pub(crate) configuration: ArcSwap<Configuration>,
+    local: Arc<LocalModels>,
+}
+
+impl House {
+    /// Puts it together.
+    pub(crate) async fn build(home: &Home, configuration: Configuration) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Store::open(&configuration.store_url(home), clock.now()).context("the store cannot be opened")?;
+        let local = Arc::new(LocalModels::default());
+        let tables = tables(home, &configuration, &local)?;
+        let facts = Arc::new(Facts {
+            state: ArcSwap::from_pointee(FactState::of(&tables)),
+        });
+        let meter = Arc::new(LedgerMeter::new(
+            store.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&facts) as Arc<dyn ModelFacts>,
+        ));
+        let router = Arc::new(Router::new(RouterParts {
+            tables,
+            meter,
+            clock: Arc::clone(&clock),
+            team_of: None,
+        })?);
+        let bench = Arc::new(Bench::new(&configuration, &store, &clock).await);
+        let settings = settings(home, &configuration, &facts)?;
+        let runtime = Runtime::new(Parts {
+            store: store.clone(),
+            clock,
+            model: Arc::clone(&router) as Arc<dyn Model>,
+            settings,
+            workbench: Arc::clone(&bench) as Arc<dyn Workbench>,
+            channels: Vec::new(),
+        });
+        Ok(House {
+            home: home.clone(),
+            store,
+            runtime,
+            router,
+            facts,
+            bench,
+            configuration: ArcSwap::from_pointee(configuration),
+            local,
+        })
+    }
+
+    /// Takes a changed configuration whole, or refuses it whole. Where the server listens and its store stay until a restart.
+    pub(crate) async fn replace(&self, configuration: Configuration) -> Result<()> {
+        let tables = tables(&self.home, &configuration, &self.local)?;
+        let state = FactState::of(&tables);
+        self.router.replace(tables)?;
+        self.facts.state.store(Arc::new(state));
+        self.bench.replace(&configuration).await;
+        self.runtime.replace_settings(settings(&self.home, &configuration, &self.facts)?)?;
+        self.configuration.store(Arc::new(configuration));
+        Ok(())
+    }
+
+    /// Looks again which local models are there.
+    pub(crate) fn refresh_local_models(&self) -> Result<()> {
+        let tables = tables(&self.home, &self.configuration.load(), &self.local)?;
+        let state = FactState::of(&tables);
+        self.router.replace(tables)?;
+        self.facts.state.store(Arc::new(state));
+        Ok(())
+    }
+}
+
+fn tables(home: &Home, configuration: &Configuration, local: &LocalModels) -> Result<RouterTables> {
+    let catalog = Catalog::load(&configuration.models)?;
+    let mut providers: BTreeMap<String, ProviderConfig> = configuration.providers.clone();
+    default_route::add_keys_of_environment(&catalog, &mut providers);
+    let mut routes: BTreeMap<String, RouteConfig> = configuration.routes.clone();
+    default_route::add(&mut routes, &providers);
+    let models = local.available(home, configuration)?;
+    Ok(RouterTables {
+        catalog,
+        providers,
+        routes,
+        models,
+    })
+}
+
+fn settings(home: &Home, configuration: &Configuration, facts: &Arc<Facts>) -> Result<Settings> {
+    let hosts = configuration.sandbox.network.allow.clone().unwrap_or_default();
+    let policy = Policy::new(&configuration.policy, tool_groups(), hosts).map_err(|bad| anyhow::anyhow!(bad.message))?;
+    Ok(Settings {
+        agents: configuration.checked_agents(home)?,
+        policy: Arc::new(policy),
+        models: Arc::clone(facts) as Arc<dyn ModelFacts>,
+    })
+}
+
+/// The group of each tool, for rules that name a group.
+fn tool_groups() -> HashMap<String, String> {
+    let groups = [
+        ("files", &["read", "list", "search", "write", "edit", "apply_patch"][..]),
+        ("shell", &["shell", "shell_poll", "shell_write", "shell_kill"][..]),
+        ("web", &["web_fetch", "web_search"][..]),
+        ("sessions", &["message", "sessions"][..]),
+    ];
+    groups
+        .iter()
+        .flat_map(|(group, tools)| tools.iter().map(|tool| ((*tool).to_owned(), (*group).to_owned())))
+        .collect()
+}
+
+/// Models in this process: made once, kept over configuration changes, weights loaded on first use.
+#[derive(Default)]
+struct LocalModels {
+    made: std::sync::Mutex<HashMap<String, Arc<dyn Model>>>,
+}
+
+impl LocalModels {
+    fn available(&self, home: &Home, configuration: &Configuration) -> Result<HashMap<String, Arc<dyn Model>>> {
+        let installed = pull::installed(&home.models()).with_context(|| format!("{} cannot be read", home.models().display()))?;
+        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        made.retain(|name, _| installed.iter().any(|model| format!("local/{}", model.name) == *name));
+        for model in installed {
+            let name = format!("local/{}", model.name);
+            if !made.contains_key(&name) {
+                made.insert(name, local_model(&model.path, configuration)?);
+            }
+        }
+        Ok(made.clone())
+    }
+}
+
+fn local_model(path: &Path, configuration: &Configuration) -> Result<Arc<dyn Model>> {
+    let mut config = LocalConfig {
+        tool_help: configuration.local.tool_help,
+        ..LocalConfig::default()
+    };
+    if configuration.local.threads > 0 {
+        config.threads = configuration.local.threads;
+    }
+    config.unload_after = parse_duration(&configuration.local.unload_after).map_err(anyhow::Error::msg)?;
+    Ok(Arc::new(LocalModel::load(path, config)?))
+}
+
+/// What the flows must know about models, as of the last configuration.
+pub(crate) struct Facts {
+    state: ArcSwap<FactState>,
+}
+
+struct FactState {
+    catalog: Catalog,
+    routes: BTreeMap<String, Vec<String>>,
+    providers: Vec<String>,
+    local: Vec<String>,
+}
+
+impl FactState {
+    fn of(tables: &RouterTables) -> Self {
+        let targets = |route: &RouteConfig| route.targets.iter().map(|target| target.model.clone()).collect();
+        FactState {
+            catalog: tables.catalog.clone(),
+            routes: tables.routes.iter().map(|(name, route)| (name.clone(), targets(route))).collect(),
+            providers: tables.providers.keys().chain(tables.catalog.providers().keys()).cloned().collect(),
+            local: tables.models.keys().cloned().collect(),
+        }
+    }
+
+    fn window(&self, target: &str) -> u64 {
+        if target.starts_with("local/") {
+            return LOCAL_CONTEXT_TOKENS;
+        }
+        self.catalog
+            .model(target)
+            .and_then(|model| model.context_tokens)
+            .unwrap_or(UNKNOWN_CONTEXT_TOKENS)
+    }
+}
+
+impl Facts {
+    /// Names of local models that are installed.
+    pub(crate) fn local_models(&self) -> Vec<String> {
+        self.state.load().local.clone()
+    }
+
+    /// The routes with their targets.
+    pub(crate) fn routes(&self) -> BTreeMap<String, Vec<String>> {
+        self.state.load().routes.clone()
+    }
+}
+
+impl ModelFacts for Facts {
+    fn price(&self, target: &str) -> Option<Price> {
+        if target.starts_with("local/") {
+            return Some(Price::free("local"));
+        }
+        self.state.load().catalog.price_of(target).map(price_of)
+    }
+
+    fn context_tokens(&self, route_or_model: &str) -> u64 {
+        let state = self.state.load();
+        match state.routes.get(route_or_model) {
+            // What fits the first target is sent; a smaller fallback says so and the loop compacts.
+            Some(targets) => targets.first().map_or(UNKNOWN_CONTEXT_TOKENS, |target| state.window(target)),
+            None => state.window(route_or_model),
+        }
+    }
+
+    fn exists(&self, route_or_model: &str) -> bool {
+        let state = self.state.load();
+        let has_provider = route_or_model
+            .split_once('/')
+            .is_some_and(|(provider, _)| state.providers.iter().any(|known| known == provider));
+        state.routes.contains_key(route_or_model) || has_provider || state.local.iter().any(|model| model == route_or_model)
+    }
+}
+
+fn price_of(price: ModelPrice) -> Price {
+    Price {
+        input: price.input,
+        cached_input: price.cached_input,
+        cache_write_5m: price.cache_write_5m,
+        cache_write_1h: price.cache_write_1h,
+        output: price.output,
+        reasoning: price.reasoning,
+        audio_input: price.audio_input,
+        audio_output: price.audio_output,
+        image: price.image,
+        request: price.request,
+        version: price.version,
+    }
+}
+
+/// Makes the tools of agents.
+pub(crate) struct Bench {
+    state: ArcSwap<BenchState>,
+    checkpoints: Arc<KeptCheckpoints>,
+}
+
+struct BenchState {
+    tools: steward_tools::config::Config,
+    sandbox: Arc<Sandbox>,
+    egress: Arc<Egress>,
+}
+
+impl BenchState {
+    async fn of(configuration: &Configuration) -> Self {
+        BenchState {
+            tools: configuration.tools.clone(),
+            sandbox: Arc::new(Sandbox::probe(configuration.sandbox.clone()).await),
+            egress: Arc::new(Egress::new(configuration.sandbox.network.allow.as_deref())),
+        }
+    }
+}
+
+impl Bench {
+    async fn new(configuration: &Configuration, store: &Store, clock: &Arc<dyn Clock>) -> Self {
+        let checkpoints = Arc::new(KeptCheckpoints(CheckpointStore::new(store.clone(), Arc::clone(clock))));
+        Bench {
+            state: ArcSwap::from_pointee(BenchState::of(configuration).await),
+            checkpoints,
+        }
+    }
+
+    async fn replace(&self, configuration: &Configuration) {
+        self.state.store(Arc::new(BenchState::of(configuration).await));
+    }
+
+    /// The sandbox in use.
+    pub(crate) fn sandbox(&self) -> Arc<Sandbox> {
+        Arc::clone(&self.state.load().sandbox)
+    }
+}
+
+impl Workbench for Bench {
+    fn tools(&self, agent: &Agent) -> Result<Vec<Arc<dyn Tool>>, String> {
+        let state = self.state.load();
+        let workspace = Workspace::open(&agent.workspace).map_err(|error| format!("workspace {}: {error}", agent.workspace.display()))?;
+        let checkpoints = Arc::clone(&self.checkpoints) as Arc<dyn Checkpoints>;
+        let all = Toolbox::build(
+            &state.tools,
+            workspace,
+            Arc::clone(&state.sandbox),
+            Arc::clone(&state.egress),
+            checkpoints,
+        );
+        let is_wanted = |tool: &Arc<dyn Tool>| {
+            agent
+                .tools
+                .iter()
+                .any(|wanted| wanted == tool.spec().name || wanted == tool.spec().group)
+        };
+        Ok(all.into_iter().filter(is_wanted).collect())
+    }
+
+    fn restorer(&self, agent: &Agent) -> Result<Box<dyn Restorer>, String> {
+        let workspace = Workspace::open(&agent.workspace).map_err(|error| format!("workspace {}: {error}", agent.workspace.display()))?;
+        Ok(Box::new(WorkspaceRestorer(workspace)))
+    }
+}
+
+struct KeptCheckpoints(CheckpointStore);
+
+impl Checkpoints for KeptCheckpoints {
+    fn save(&self, context: &ToolContext, path: &str, before: Option<Vec<u8>>, after_sha256: &str) -> BoxFuture<'_, Result<(), String>> {
+        let (context, path, after_sha256) = (context.clone(), path.to_owned(), after_sha256.to_owned());
+        async move { self.0.save(&context, &path, before, &after_sha256).await }.boxed()
+    }
+
+    fn saved(&self, context: &ToolContext, path: &str) -> BoxFuture<'_, Option<String>> {
+        let (context, path) = (context.clone(), path.to_owned());
+        async move { self.0.saved(&context, &path).await }.boxed()
+    }
+}
+
+struct WorkspaceRestorer(Workspace);
+
+impl Restorer for WorkspaceRestorer {
+    fn restore(&self, path: &str, before: Option<&[u8]>, after_sha256: &str) -> Result<(), String> {
+        match restore(&self.0, path, before, after_sha256) {
+            Ok(Restored::Done) => Ok(()),
+            Ok(Restored::Changed) => Err("it has changed since".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
