@@ -145,6 +145,18 @@ async fn a_job_that_is_told_of_a_loss_stays_alone_in_its_group() {
 }
 
 #[tokio::test]
+async fn the_writer_flushes_at_every_commit() {
+    let Fixture { store, _folder } = &fixture();
+    let settings = store.write(|tx| {
+        let level: i64 = tx.query_one("PRAGMA synchronous", &[], |row| row.next())?;
+        let mode: String = tx.query_one("PRAGMA journal_mode", &[], |row| row.next())?;
+        let foreign_keys: i64 = tx.query_one("PRAGMA foreign_keys", &[], |row| row.next())?;
+        Ok((level, mode, foreign_keys))
+    });
+    assert_eq!(settings.await.expect("a write"), (2, "wal".to_owned(), 1));
+}
+
+#[tokio::test]
 async fn a_clone_kept_by_a_job_does_not_stop_the_store_from_closing() {
     let Fixture { store, _folder } = fixture();
     let clone = store.clone();
