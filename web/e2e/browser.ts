@@ -50,5 +50,6 @@ export async function until(what: string, isTrue: () => Promise<boolean>, timeou
 /** Signs in by the link and waits for the shell. */
 export async function signIn(page: Page, link: string): Promise<void> {
   await page.goto(link);
+  await page.locator('nav').first().waitFor({ state: 'attached' });
   await page.locator('main h1').first().waitFor();
 }

@@ -32,7 +32,14 @@ export function isAdmin(): boolean {
 /** Takes the one-time link of the address if there is one, else asks who we are. */
 export async function begin(): Promise<void> {
   whenSignedOut(() => (me.needsSignIn = true));
+  // A link pasted into the address of an open console changes only the fragment.
+  addEventListener('hashchange', () => void take());
+  await take();
+}
+
+async function take(): Promise<void> {
   const token = /^#signin=([^&]+)/.exec(location.hash)?.[1];
+  if (token === undefined && me.isReady) return;
   if (token !== undefined) history.replaceState(history.state, '', location.pathname + location.search);
   try {
     accept(token === undefined ? await api.session() : await linkOrSession(decodeURIComponent(token)));
