@@ -38,6 +38,7 @@ pub(crate) struct Route {
 }
 
 const USE: Access = Access::Needs(Right::Use);
+const SEE: Access = Access::Needs(Right::See);
 const READ: Access = Access::Needs(Right::Read);
 const ADMINISTER: Access = Access::Needs(Right::Administer);
 
@@ -66,7 +67,7 @@ pub(crate) fn all() -> Vec<Route> {
         route!(
             "/v1/models",
             get(inference::models),
-            (GET, USE, "Routes, agents and models that can be asked")
+            (GET, SEE, "Routes, agents and models that can be asked")
         ),
         route!(
             "/api/session",
@@ -102,29 +103,29 @@ pub(crate) fn all() -> Vec<Route> {
         route!(
             "/api/today",
             get(turns::today),
-            (GET, USE, "What needs a person, runs and was spent")
+            (GET, SEE, "What needs a person, runs and was spent")
         ),
-        route!("/api/agents", get(operations::agents), (GET, USE, "Agents")),
-        route!("/api/sessions", get(sessions::list), (GET, USE, "Sessions, the latest first")),
+        route!("/api/agents", get(operations::agents), (GET, SEE, "Agents")),
+        route!("/api/sessions", get(sessions::list), (GET, SEE, "Sessions, the latest first")),
         route!(
             "/api/sessions/{id}/messages",
             get(sessions::messages).post(sessions::send),
-            (GET, USE, "Messages of a session"),
+            (GET, SEE, "Messages of a session"),
             (POST, USE, "Sends a message")
         ),
-        route!("/api/inbox/{id}", get(sessions::inbound), (GET, USE, "Which turn took a message")),
-        route!("/api/turns", get(turns::list), (GET, USE, "Turns, newest first")),
-        route!("/api/turns/{id}", get(turns::show), (GET, USE, "A whole turn")),
+        route!("/api/inbox/{id}", get(sessions::inbound), (GET, SEE, "Which turn took a message")),
+        route!("/api/turns", get(turns::list), (GET, SEE, "Turns, newest first")),
+        route!("/api/turns/{id}", get(turns::show), (GET, SEE, "A whole turn")),
         route!(
             "/api/turns/{id}/context",
             get(turns::context),
-            (GET, USE, "What each step had in context")
+            (GET, SEE, "What each step had in context")
         ),
-        route!("/api/turns/{id}/stream", get(stream::turn), (GET, USE, "A turn as it happens")),
+        route!("/api/turns/{id}/stream", get(stream::turn), (GET, SEE, "A turn as it happens")),
         route!("/api/turns/{id}/stop", post(turns::stop), (POST, USE, "Stops a turn")),
         route!("/api/turns/{id}/undo", post(turns::undo), (POST, USE, "Puts a turn's files back")),
-        route!("/api/approvals", get(approvals::list), (GET, USE, "Questions to a person")),
-        route!("/api/approvals/{id}", get(approvals::show), (GET, USE, "One question")),
+        route!("/api/approvals", get(approvals::list), (GET, SEE, "Questions to a person")),
+        route!("/api/approvals/{id}", get(approvals::show), (GET, SEE, "One question")),
         route!(
             "/api/approvals/{id}/decision",
             post(approvals::decide),
@@ -136,8 +137,8 @@ pub(crate) fn all() -> Vec<Route> {
             (POST, USE, "Answers yes, once")
         ),
         route!("/api/approvals/{id}/deny", post(approvals::deny), (POST, USE, "Answers no")),
-        route!("/api/stream", get(stream::all), (GET, USE, "What happens, from a cursor")),
-        route!("/api/models", get(operations::models), (GET, USE, "Models with prices")),
+        route!("/api/stream", get(stream::all), (GET, SEE, "What happens, from a cursor")),
+        route!("/api/models", get(operations::models), (GET, SEE, "Models with prices")),
         route!(
             "/api/models/{name}/pull",
             post(operations::pull),
@@ -148,7 +149,7 @@ pub(crate) fn all() -> Vec<Route> {
             delete(operations::remove_model),
             (DELETE, ADMINISTER, "Removes a local model")
         ),
-        route!("/api/routes", get(operations::routes), (GET, USE, "Routes with their targets")),
+        route!("/api/routes", get(operations::routes), (GET, SEE, "Routes with their targets")),
         route!(
             "/api/routes/explain/{id}",
             get(operations::explain),
@@ -183,7 +184,7 @@ pub(crate) fn all() -> Vec<Route> {
         route!(
             "/api/config/schema",
             get(operations::config_schema),
-            (GET, USE, "JSON Schema of the configuration")
+            (GET, SEE, "JSON Schema of the configuration")
         ),
         route!(
             "/api/doctor",

@@ -147,7 +147,7 @@ fn access_of(matched: Option<&str>, method: &Method, path: &str) -> Access {
     }
     let is_api = path.starts_with("/api/") || path.starts_with("/v1") || path.starts_with("/mcp") || path.starts_with("/hooks");
     if is_api || !(*method == Method::GET || *method == Method::HEAD) {
-        Access::Needs(Right::Use)
+        Access::Needs(Right::See)
     } else {
         Access::Open
     }

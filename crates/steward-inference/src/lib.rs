@@ -4,7 +4,9 @@ pub mod catalog;
 pub mod config;
 pub mod estimate;
 pub mod explain;
+pub mod local;
 pub mod provider;
+pub mod pull;
 pub mod route;
 pub mod tables;
 

@@ -41,7 +41,9 @@ impl Identity {
 pub enum Right {
     /// Talk to agents and models.
     Use,
-    /// Read what there is.
+    /// Look at one's own things, or at what the role may read.
+    See,
+    /// Read what there is of everybody.
     Read,
     /// Answer approvals, stop and undo turns.
     Operate,
@@ -54,8 +56,8 @@ pub fn may(role: Role, right: Right) -> bool {
     match role {
         Role::Owner | Role::Admin => true,
         Role::Operator => right != Right::Administer,
-        Role::Member => matches!(right, Right::Use),
-        Role::Viewer | Role::Auditor => matches!(right, Right::Read),
+        Role::Member => matches!(right, Right::Use | Right::See),
+        Role::Viewer | Role::Auditor => matches!(right, Right::Read | Right::See),
     }
 }
 

@@ -7,13 +7,15 @@ use steward_domain::journal::{JournalEvent, TurnStatus};
 use steward_domain::money::Usd;
 use steward_store::journal::JournalRow;
 use steward_store::sessions::SessionRow;
-use steward_store::{StoreError, Tx, journal, sessions};
+use steward_store::{StoreError, Tx, journal, outbox, sessions};
 
 use crate::access::{Identity, may_see};
 use crate::error::ServiceError;
 use crate::runtime::Runtime;
 use crate::turns::{CallView, TurnView, shown_text, view};
 
+/// Messages of the `message` tool shown in a thread.
+const PUSHED: usize = 100;
 /// Characters of a session's title.
 const TITLE_CHARS: usize = 60;
 
@@ -125,7 +127,43 @@ impl Runtime {
             let (Some(row), of_turn) = whole else { continue };
             messages.extend(messages_of(&view(&row, &session.thread, &of_turn), &of_turn));
         }
+        let oldest_at = if has_more {
+            messages.first().map(|message| message.at.clone())
+        } else {
+            None
+        };
+        messages.extend(self.pushed_messages(&session, before, oldest_at).await?);
+        messages.sort_by(|a, b| a.at.cmp(&b.at));
         Ok((messages, has_more))
+    }
+
+    /// What agents sent to this thread with the `message` tool, on the newest page.
+    async fn pushed_messages(
+        &self,
+        session: &SessionRow,
+        before: Option<i64>,
+        oldest_at: Option<String>,
+    ) -> Result<Vec<MessageView>, ServiceError> {
+        let is_own_channel = !self.channels.contains_key(&session.channel);
+        if before.is_some() || !is_own_channel {
+            return Ok(Vec::new());
+        }
+        let (channel, thread) = (session.channel.clone(), session.thread.clone());
+        let rows = self.store.read(move |tx| outbox::of_thread(tx, &channel, &thread, PUSHED)).await?;
+        let views = rows.into_iter().map(|row| MessageView {
+            seq: 0,
+            role: "assistant",
+            text: row.message.text,
+            at: rfc3339(row.message.created_at),
+            turn_id: row.message.turn.map(|turn| turn.to_string()).unwrap_or_default(),
+            turn_status: None,
+            calls: Vec::new(),
+            cost_usd: None,
+            target: None,
+        });
+        Ok(views
+            .filter(|view| oldest_at.as_ref().is_none_or(|oldest| view.at >= *oldest))
+            .collect())
     }
 
     /// Sets the route or model of a session; `None` goes back to the agent's.

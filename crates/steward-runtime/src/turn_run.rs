@@ -27,6 +27,8 @@ use crate::workspace_files;
 
 /// How long the session waits before it tries again when the store cannot be written.
 const STORE_RETRY: Duration = Duration::from_secs(2);
+/// How long a turn waits for more messages of a platform before it begins.
+const DEBOUNCE: Duration = Duration::from_millis(500);
 /// Events of a session read back as history.
 const HISTORY_EVENTS: usize = 4_000;
 
@@ -165,6 +167,10 @@ impl Runtime {
         if !events.is_empty() {
             let is_recovery = !self.take_settled(&row.id);
             return Ok((events.into_iter().map(|entry| entry.event).collect(), is_recovery));
+        }
+        if row.surface == Surface::Channel {
+            // On platforms people write one thought in several messages.
+            self.clock.sleep(DEBOUNCE).await;
         }
         let started = inbox::take_for_new(self, &row.id, session).await?;
         Ok((vec![started], false))

@@ -219,6 +219,17 @@ fn found(changed: u64, id: &OutboxId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The latest messages to a thread of a channel, oldest first.
+pub fn of_thread(tx: &mut Tx<'_>, channel: &ChannelName, thread: &str, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+    let mut rows = tx.query(
+        select!("WHERE channel = ?1 AND thread = ?2 ORDER BY id DESC LIMIT ?3"),
+        &[channel, &thread, &limit],
+        read,
+    )?;
+    rows.reverse();
+    Ok(rows)
+}
+
 /// Messages handed to a channel without a word since, oldest first, for recovery.
 pub fn in_flight(tx: &mut Tx<'_>) -> Result<Vec<OutboxRow>, StoreError> {
     tx.query(select!("WHERE state = 'sending' ORDER BY id"), &[], read)

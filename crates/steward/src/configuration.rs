@@ -35,7 +35,7 @@ pub(crate) struct Configuration {
     /// Who may do what.
     pub(crate) policy: steward_policy::config::Config,
     /// How processes are isolated.
-    pub(crate) sandbox: steward_sandbox::config::Config,
+    pub(crate) sandbox: steward_sandbox::Config,
     /// Search and fetch.
     pub(crate) tools: steward_tools::config::Config,
     /// Models in this process.

@@ -1,5 +1,6 @@
 //! Steward: AI employees that keep their promises, and the inference gateway they think through.
 
+mod absent_model;
 mod backup;
 mod cli;
 mod client;

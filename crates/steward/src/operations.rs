@@ -95,7 +95,7 @@ fn models(house: &House) -> Value {
     let catalog = house.router.catalog();
     let local = house.facts.local_models();
     let priced = catalog.models().iter().map(|(name, model)| {
-        let per_mtok = |pick: fn(&steward_inference::catalog::ModelPrice) -> steward_domain::money::Usd| model.price.as_ref().map(|price| pick(price).times(1_000_000));
+        let per_mtok = |pick: fn(&steward_inference::catalog::price::ModelPrice) -> steward_domain::money::Usd| model.price.as_ref().map(|price| pick(price).times(1_000_000));
         json!({
             "model": name, "provider": name.split('/').next(), "context_tokens": model.context_tokens, "tier": model.tier.map(|tier| format!("{tier:?}").to_lowercase()),
             "input_usd_per_mtok": per_mtok(|price| price.input), "output_usd_per_mtok": per_mtok(|price| price.output), "is_local": false, "state": "known",

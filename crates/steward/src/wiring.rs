@@ -12,7 +12,8 @@ use steward_budget::price::Price;
 use steward_domain::clock::Clock;
 use steward_domain::model::Model;
 use steward_domain::tool::{Tool, ToolContext};
-use steward_inference::catalog::{Catalog, ModelPrice};
+use steward_inference::catalog::Catalog;
+use steward_inference::catalog::price::ModelPrice;
 use steward_inference::config::{ProviderConfig, RouteConfig};
 use steward_inference::local::{LocalConfig, LocalModel};
 use steward_inference::pull;
@@ -24,13 +25,14 @@ use steward_runtime::config::{Agent, ModelFacts, Settings, parse_duration};
 use steward_runtime::meter::LedgerMeter;
 use steward_runtime::runtime::{Parts, Runtime, Workbench};
 use steward_runtime::undo::Restorer;
+use steward_sandbox::Sandbox;
 use steward_sandbox::egress::Egress;
-use steward_sandbox::sandbox::Sandbox;
 use steward_store::Store;
 use steward_tools::checkpoint::{Checkpoints, Restored, restore};
 use steward_tools::toolbox::Toolbox;
 use steward_tools::workspace::Workspace;
 
+use crate::absent_model::AbsentModel;
 use crate::configuration::Configuration;
 use crate::default_route;
 use crate::home::Home;
@@ -61,7 +63,7 @@ impl House {
         let local = Arc::new(LocalModels::default());
         let tables = tables(home, &configuration, &local)?;
         let facts = Arc::new(Facts {
-            state: ArcSwap::from_pointee(FactState::of(&tables)),
+            state: ArcSwap::from_pointee(FactState::of(&tables, &installed(home)?)),
         });
         let meter = Arc::new(LedgerMeter::new(
             store.clone(),
@@ -99,7 +101,7 @@ impl House {
     /// Takes a changed configuration whole, or refuses it whole. Where the server listens and its store stay until a restart.
     pub(crate) async fn replace(&self, configuration: Configuration) -> Result<()> {
         let tables = tables(&self.home, &configuration, &self.local)?;
-        let state = FactState::of(&tables);
+        let state = FactState::of(&tables, &installed(&self.home)?);
         self.router.replace(tables)?;
         self.facts.state.store(Arc::new(state));
         self.bench.replace(&configuration).await;
@@ -111,7 +113,7 @@ impl House {
     /// Looks again which local models are there.
     pub(crate) fn refresh_local_models(&self) -> Result<()> {
         let tables = tables(&self.home, &self.configuration.load(), &self.local)?;
-        let state = FactState::of(&tables);
+        let state = FactState::of(&tables, &installed(&self.home)?);
         self.router.replace(tables)?;
         self.facts.state.store(Arc::new(state));
         Ok(())
@@ -124,7 +126,11 @@ fn tables(home: &Home, configuration: &Configuration, local: &LocalModels) -> Re
     default_route::add_keys_of_environment(&catalog, &mut providers);
     let mut routes: BTreeMap<String, RouteConfig> = configuration.routes.clone();
     default_route::add(&mut routes, &providers);
-    let models = local.available(home, configuration)?;
+    let mut models = local.available(home, configuration)?;
+    for source in pull::sources() {
+        let absent = AbsentModel { name: source.name.clone() };
+        models.entry(format!("local/{}", source.name)).or_insert_with(|| Arc::new(absent));
+    }
     Ok(RouterTables {
         catalog,
         providers,
@@ -165,7 +171,7 @@ struct LocalModels {
 
 impl LocalModels {
     fn available(&self, home: &Home, configuration: &Configuration) -> Result<HashMap<String, Arc<dyn Model>>> {
-        let installed = pull::installed(&home.models()).with_context(|| format!("{} cannot be read", home.models().display()))?;
+        let installed = installed(home)?;
         let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         made.retain(|name, _| installed.iter().any(|model| format!("local/{}", model.name) == *name));
         for model in installed {
@@ -178,6 +184,10 @@ impl LocalModels {
     }
 }
 
+fn installed(home: &Home) -> Result<Vec<pull::Installed>> {
+    pull::installed(&home.models()).with_context(|| format!("{} cannot be read", home.models().display()))
+}
+
 fn local_model(path: &Path, configuration: &Configuration) -> Result<Arc<dyn Model>> {
     let mut config = LocalConfig {
         tool_help: configuration.local.tool_help,
@@ -187,7 +197,9 @@ fn local_model(path: &Path, configuration: &Configuration) -> Result<Arc<dyn Mod
         config.threads = configuration.local.threads;
     }
     config.unload_after = parse_duration(&configuration.local.unload_after).map_err(anyhow::Error::msg)?;
-    Ok(Arc::new(LocalModel::load(path, config)?))
+    Ok(Arc::new(
+        LocalModel::load(path, config).map_err(|error| anyhow::anyhow!("local model: {error}"))?,
+    ))
 }
 
 /// What the flows must know about models, as of the last configuration.
@@ -203,13 +215,13 @@ struct FactState {
 }
 
 impl FactState {
-    fn of(tables: &RouterTables) -> Self {
+    fn of(tables: &RouterTables, installed: &[pull::Installed]) -> Self {
         let targets = |route: &RouteConfig| route.targets.iter().map(|target| target.model.clone()).collect();
         FactState {
             catalog: tables.catalog.clone(),
             routes: tables.routes.iter().map(|(name, route)| (name.clone(), targets(route))).collect(),
             providers: tables.providers.keys().chain(tables.catalog.providers().keys()).cloned().collect(),
-            local: tables.models.keys().cloned().collect(),
+            local: installed.iter().map(|model| format!("local/{}", model.name)).collect(),
         }
     }
 

@@ -1,16 +1,19 @@
-//! `sessions`: lists the agent's sessions and reads the history of one.
+//! `sessions`: lists the agent's sessions, reads the history of one, or writes to the session of another agent.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
-use steward_domain::principal::{Principal, Role};
-use steward_domain::tool::{Repeat, Tool, ToolContext, ToolOutcome, ToolSpec};
+use steward_domain::id::{AgentName, ChannelName};
+use steward_domain::message::Part;
+use steward_domain::principal::{Principal, Role, Surface};
+use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 
 use crate::access::Identity;
 use crate::error::ServiceError;
+use crate::inbox::NewMessage;
 use crate::runtime::Runtime;
 
 /// Sessions shown at once.
@@ -27,8 +30,8 @@ impl SessionsTool {
             name: "sessions",
             group: "sessions",
             description: include_str!("../../prompts/sessions.md"),
-            input_schema: json!({"type": "object", "properties": {"session": {"type": "string"}}}),
-            effect: Effect::Reads,
+            input_schema: json!({"type": "object", "properties": {"session": {"type": "string"}, "agent": {"type": "string"}, "text": {"type": "string"}}}),
+            effect: Effect::Sends,
             repeat: Repeat::Safe,
             gives_outside: false,
         };
@@ -72,6 +75,14 @@ impl Tool for SessionsTool {
         &self.spec
     }
 
+    fn effect_of(&self, arguments: &Value) -> Effect {
+        if arguments.get("text").is_some() {
+            Effect::Sends
+        } else {
+            Effect::Reads
+        }
+    }
+
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {
         async move {
             let Some(runtime) = self.runtime.upgrade() else {
@@ -82,6 +93,9 @@ impl Tool for SessionsTool {
                 Ok(identity) => identity,
                 Err(error) => return ToolOutcome::failed(error.to_string()),
             };
+            if let Some(text) = arguments["text"].as_str() {
+                return send(&runtime, &identity, &arguments, (text, &context)).await;
+            }
             let answer = match arguments["session"].as_str() {
                 Some(name) => self.history(&runtime, agent, name, &identity).await,
                 None => self.list(&runtime, agent, &identity).await,
@@ -105,4 +119,38 @@ async fn own_identity(runtime: &Runtime, context: &ToolContext) -> Result<Identi
         agent: None,
         key: None,
     })
+}
+
+/// Writes to another agent's session, on behalf of the same person; the call's id makes a repeat the same message.
+async fn send(runtime: &Arc<Runtime>, identity: &Identity, arguments: &Value, (text, context): (&str, &ToolContext)) -> ToolOutcome {
+    let Some(agent) = arguments["agent"].as_str() else {
+        return ToolOutcome::failed("`text` needs `agent`: to which agent shall it go?");
+    };
+    if agent == context.agent.as_str() {
+        return ToolOutcome::failed("an agent does not write to itself");
+    }
+    let message = NewMessage {
+        principal: identity.principal.clone(),
+        surface: Surface::Turn,
+        channel: ChannelName::from("agent"),
+        agent: AgentName::from(agent),
+        thread: arguments["session"].as_str().unwrap_or("main").to_owned(),
+        external_id: format!("{}-{}", context.turn, context.call),
+        parts: vec![Part::text(format!("[from agent {}] {text}", context.agent))],
+    };
+    match runtime.send(message).await {
+        Ok(taken) => {
+            let turn = taken.turn.map(|turn| turn.to_string()).unwrap_or_else(|| "its next turn".into());
+            let evidence = vec![Evidence {
+                action: EvidenceAction::Sent,
+                object: format!("agent:{agent}"),
+                detail: format!("taken by {turn}"),
+            }];
+            ToolOutcome::Done(ToolOutput {
+                parts: vec![Part::text(format!("sent to agent {agent}, taken by {turn}"))],
+                evidence,
+            })
+        }
+        Err(error) => ToolOutcome::failed(error.to_string()),
+    }
 }
