@@ -142,7 +142,10 @@ impl LocalModel {
         let started = thread.spawn(move || worker::serve(&receiver, path, &config, &is_loaded));
         match started {
             Ok(_) => Ok(sender),
-            Err(problem) => Err(ModelError::new(ModelErrorKind::Server, format!("no thread for the local model: {problem}"))),
+            Err(problem) => Err(ModelError::new(
+                ModelErrorKind::Server,
+                format!("no thread for the local model: {problem}"),
+            )),
         }
     }
 }

@@ -238,9 +238,15 @@ pub fn installed(models_dir: &Path) -> io::Result<Vec<Installed>> {
 
 /// Takes a model off the disk. `false` when it was not there.
 pub fn remove(name: &str, models_dir: &Path) -> io::Result<bool> {
-    let is_plain = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'));
+    let is_plain = !name.is_empty()
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'));
     if !is_plain {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name of a model")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{name:?} is no name of a model"),
+        ));
     }
     let was_there = match fs::remove_file(models_dir.join(format!("{name}.gguf"))) {
         Ok(()) => true,

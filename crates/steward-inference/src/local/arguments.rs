@@ -90,7 +90,10 @@ impl Call<'_> {
         if matches!(name, "old" | "old_text" | "old_string" | "old_str" | "find" | "before") {
             return self.change().map(|(old, _)| text_fill(old));
         }
-        if matches!(name, "new" | "new_text" | "new_string" | "new_str" | "replace" | "replacement" | "after") {
+        if matches!(
+            name,
+            "new" | "new_text" | "new_string" | "new_str" | "replace" | "replacement" | "after"
+        ) {
             return self.change().map(|(_, new)| text_fill(new));
         }
         if !is_required {
@@ -99,8 +102,17 @@ impl Call<'_> {
         if matches!(name, "command" | "cmd" | "script" | "code") {
             return self.command();
         }
-        if matches!(name, "query" | "pattern" | "q" | "search" | "term" | "regex" | "needle" | "keywords") {
-            return Some(text_fill(self.sought()));
+        if matches!(
+            name,
+            "query" | "pattern" | "q" | "search" | "term" | "regex" | "needle" | "keywords"
+        ) {
+            let is_expression = self.tool.description.to_ascii_lowercase().contains("regular expression") || name == "regex";
+            let sought = self.sought();
+            return Some(text_fill(if is_expression && self.things.codes.is_empty() {
+                escaped(&sought)
+            } else {
+                sought
+            }));
         }
         if matches!(name, "question" | "prompt") {
             return Some(text_fill(question(&self.step.clause)));
@@ -123,7 +135,10 @@ impl Call<'_> {
         };
         let paths = &self.things.paths;
         if takes_content(self.tool) {
-            let target = target_at(clause).map(|(_, path)| path).or_else(|| paths.last().cloned()).or_else(mentioned);
+            let target = target_at(clause)
+                .map(|(_, path)| path)
+                .or_else(|| paths.last().cloned())
+                .or_else(mentioned);
             return target.map(text_fill);
         }
         match paths.as_slice() {
@@ -132,6 +147,11 @@ impl Call<'_> {
             _ => return Some(Fill::OneOf(paths.iter().map(|path| json!(path)).collect())),
         }
         if let Some(path) = mentioned() {
+            return Some(text_fill(path));
+        }
+        if self.tool.name == "list"
+            && let Some(path) = bare_place(clause)
+        {
             return Some(text_fill(path));
         }
         if !is_required {
@@ -153,12 +173,28 @@ impl Call<'_> {
 
     /// Paths of earlier calls, else those found in their results, else those of the whole request.
     fn earlier_paths(&self) -> Vec<String> {
-        let argument = |done: &Done| done.arguments.as_object().and_then(|fields| fields.iter().find(|(name, _)| is_path_name(name)).map(|(_, path)| path.clone()));
-        let used = self.scene.done.iter().rev().filter_map(argument).find_map(|path| path.as_str().filter(|path| is_path(path)).map(str::to_owned));
+        let argument = |done: &Done| {
+            done.arguments
+                .as_object()
+                .and_then(|fields| fields.iter().find(|(name, _)| is_path_name(name)).map(|(_, path)| path.clone()))
+        };
+        let used = self
+            .scene
+            .done
+            .iter()
+            .rev()
+            .filter_map(argument)
+            .find_map(|path| path.as_str().filter(|path| is_path(path)).map(str::to_owned));
         if let Some(path) = used {
             return vec![path];
         }
-        let mut found = self.scene.done.iter().rev().find_map(|done| done.result.as_deref().map(|result| things_in(result).paths)).unwrap_or_default();
+        let mut found = self
+            .scene
+            .done
+            .iter()
+            .rev()
+            .find_map(|done| done.result.as_deref().map(|result| things_in(result).paths))
+            .unwrap_or_default();
         found.extend(things_in(&self.scene.request).paths);
         found.dedup();
         found.truncate(12);
@@ -171,7 +207,13 @@ impl Call<'_> {
             urls = things_in(&self.scene.request).urls;
         }
         if urls.is_empty() {
-            urls = self.scene.done.iter().rev().find_map(|done| done.result.as_deref().map(|result| things_in(result).urls)).unwrap_or_default();
+            urls = self
+                .scene
+                .done
+                .iter()
+                .rev()
+                .find_map(|done| done.result.as_deref().map(|result| things_in(result).urls))
+                .unwrap_or_default();
         }
         urls.truncate(12);
         match urls.as_slice() {
@@ -189,15 +231,34 @@ impl Call<'_> {
             _ => return Some(Fill::OneOf(marked.into_iter().map(|command| json!(command)).collect())),
         }
         let clause = self.step.clause.trim().trim_end_matches(['.', '!', '?']);
-        let starts = ["run the command ", "execute the command ", "run the script ", "execute the script ", "run command ", "run ", "execute ", "start "];
-        let start = starts.iter().find(|start| clause.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)));
+        let starts = [
+            "run the command ",
+            "execute the command ",
+            "run the script ",
+            "execute the script ",
+            "run command ",
+            "run ",
+            "execute ",
+            "start ",
+        ];
+        let start = starts
+            .iter()
+            .find(|start| clause.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)));
         let rest = match start {
             Some(start) => &clause[start.len()..],
-            None => after_any(clause, &[" command ", " with "])?,
+            None => after_any(clause, &[" command ", " to run ", " run ", " execute ", " with "])?,
         };
-        let ends = [" in the shell", " in the terminal", " on the command line", " in a shell", " in a terminal"];
+        let ends = [
+            " in the shell",
+            " in the terminal",
+            " on the command line",
+            " in a shell",
+            " in a terminal",
+        ];
         let rest = ends.iter().find_map(|end| rest.strip_suffix(end)).unwrap_or(rest).trim();
-        let is_described = ["the ", "a ", "an ", "my ", "all ", "some "].iter().any(|article| rest.to_ascii_lowercase().starts_with(article));
+        let is_described = ["the ", "a ", "an ", "my ", "all ", "some "]
+            .iter()
+            .any(|article| rest.to_ascii_lowercase().starts_with(article));
         (!rest.is_empty() && !is_described).then(|| text_fill(rest.to_owned()))
     }
 
@@ -207,17 +268,66 @@ impl Call<'_> {
             return marked.clone();
         }
         let leads = [
-            "for the word ", "for the text ", "for the phrase ", "for the term ", "the word ", "the text ", "the term ", "the phrase ", "search the web for ",
-            "grep for ", "search for ", "look for ", "look up ", "google ", "that mention ", "that mentions ", "mentioning ", "that contain ", "that contains ",
-            "contains ", "mentions ", "containing ", "talk about ", "talks about ", "remember about ", "know about ", "find every line with ", "research ", "about ", " for ", "find ",
+            "for the word ",
+            "for the text ",
+            "for the phrase ",
+            "for the term ",
+            "the word ",
+            "the text ",
+            "the term ",
+            "the phrase ",
+            "search the web for ",
+            "find out on the web ",
+            "find out online ",
+            "find out on the internet ",
+            "find out ",
+            "search online for ",
+            "search the internet for ",
+            "grep for ",
+            "search for ",
+            "look for ",
+            "look up ",
+            "google ",
+            "that mention ",
+            "that mentions ",
+            "mentioning ",
+            "that contain ",
+            "that contains ",
+            "contains ",
+            "mentions ",
+            "containing ",
+            "talk about ",
+            "talks about ",
+            "remember about ",
+            "know about ",
+            "find every line with ",
+            "research ",
+            "about ",
+            " for ",
+            "find ",
         ];
         let clause = self.step.clause.trim().trim_end_matches(['.', '!', '?']);
         let lower = clause.to_ascii_lowercase();
         let found = leads.iter().find_map(|lead| lower.find(lead).map(|at| &clause[at + lead.len()..]));
         let rest = found.unwrap_or(clause);
         let ends = [
-            " in the ", " in all ", " in my ", " in this ", " in these ", " in any ", " in here", " on the web", " on the internet", " online", " in your memory", " appear", " occur",
-            " in ", " within ", " across ", " inside ",
+            " in the ",
+            " in all ",
+            " in my ",
+            " in this ",
+            " in these ",
+            " in any ",
+            " in here",
+            " on the web",
+            " on the internet",
+            " online",
+            " in your memory",
+            " appear",
+            " occur",
+            " in ",
+            " within ",
+            " across ",
+            " inside ",
         ];
         let lower = rest.to_ascii_lowercase();
         let is_inner = gives(&self.tool.name) && !self.tool.name.starts_with("web");
@@ -237,12 +347,26 @@ impl Call<'_> {
         }
         let clause = self.step.clause.trim().trim_end_matches(['.', '!']);
         let lower = clause.to_ascii_lowercase();
-        for (verb, middle) in [("replace ", " with "), ("replace ", " by "), ("change ", " to "), ("change ", " into "), ("rename ", " to "), ("correct ", " to ")] {
-            let Some(start) = lower.find(verb).map(|at| at + verb.len()) else { continue };
-            let Some(at) = lower[start..].find(middle).map(|at| at + start) else { continue };
+        for (verb, middle) in [
+            ("replace ", " with "),
+            ("replace ", " by "),
+            ("change ", " to "),
+            ("change ", " into "),
+            ("rename ", " to "),
+            ("correct ", " to "),
+        ] {
+            let Some(start) = lower.find(verb).map(|at| at + verb.len()) else {
+                continue;
+            };
+            let Some(at) = lower[start..].find(middle).map(|at| at + start) else {
+                continue;
+            };
             let old = without_place(&clause[start..at]);
             let new = without_place(&clause[at + middle.len()..]);
-            let old = ["the word ", "the text ", "the name "].iter().find_map(|lead| old.strip_prefix(lead)).unwrap_or(old);
+            let old = ["the word ", "the text ", "the name "]
+                .iter()
+                .find_map(|lead| old.strip_prefix(lead))
+                .unwrap_or(old);
             if !old.is_empty() && !new.is_empty() {
                 return Some((clean(old), clean(new)));
             }
@@ -259,17 +383,22 @@ impl Call<'_> {
             let inner = rest.trim();
             return text_fill(unquoted(inner).to_owned());
         }
+        if let Some(said) = said_in(clause) {
+            return text_fill(said);
+        }
         match self.things.quotes.as_slice() {
             [] => {}
             [quote] => return text_fill(quote.clone()),
             quotes => return Fill::OneOf(quotes.iter().map(|quote| json!(quote)).collect()),
         }
-        let leads = [" saying that ", " saying ", " that says ", " which says ", " with the text ", " with the content ", " with the words ", " containing ", " that reads "];
-        if let Some(said) = after_any(clause, &leads) {
-            let end = target_at(said).map_or(said.len(), |(at, _)| at);
-            return text_fill(said[..end].trim().to_owned());
-        }
-        let that = ["remember that ", "keep in mind that ", "don't forget that ", "note that ", "note for later that ", " that "];
+        let that = [
+            "remember that ",
+            "keep in mind that ",
+            "don't forget that ",
+            "note that ",
+            "note for later that ",
+            " that ",
+        ];
         let object = object_of(clause).unwrap_or_default();
         if !asks_for_new_text(&object)
             && let Some(result) = self.referred(&object)
@@ -284,10 +413,28 @@ impl Call<'_> {
         if object.is_empty() || clause.to_ascii_lowercase().contains(" empty file") {
             return text_fill(String::new());
         }
-        let descriptive = ["a ", "an ", "the ", "some ", "my ", "your ", "two ", "three ", "four ", "five ", "ten ", "all ", "about "];
+        let descriptive = [
+            "a ", "an ", "the ", "some ", "my ", "your ", "two ", "three ", "four ", "five ", "ten ", "all ", "about ",
+        ];
         let lower = object.to_ascii_lowercase();
         if asks_for_new_text(&object) || descriptive.iter().any(|start| lower.starts_with(start)) {
-            let verb = clause.split_whitespace().next().unwrap_or("Write");
+            let verb = clause.split_whitespace().next().unwrap_or_default();
+            let makes = [
+                "write",
+                "draft",
+                "compose",
+                "translate",
+                "summarise",
+                "summarize",
+                "list",
+                "describe",
+                "explain",
+            ];
+            let verb = if makes.iter().any(|makes| makes.eq_ignore_ascii_case(verb)) {
+                verb
+            } else {
+                "Write"
+            };
             return Fill::Compose(format!("{verb} {object}."));
         }
         text_fill(object)
@@ -295,7 +442,12 @@ impl Call<'_> {
 
     /// The earlier result that the order points to, as it is wanted: whole, or the names in it.
     fn referred(&self, object: &str) -> Option<String> {
-        let giving = self.scene.done.iter().rev().find(|done| gives(&done.tool) && done.result.is_some() && !done.is_error)?;
+        let giving = self
+            .scene
+            .done
+            .iter()
+            .rev()
+            .find(|done| gives(&done.tool) && done.result.is_some() && !done.is_error)?;
         let result = giving.result.as_deref()?;
         let lower = object.to_ascii_lowercase();
         // "a list of the files here" does not point back by a word, but its own listing was just made for it.
@@ -303,14 +455,23 @@ impl Call<'_> {
         if !refers_back(object) && !is_own {
             return None;
         }
-        let wants_names = lower.contains("name") || (giving.tool == "list" && (lower.contains("file") || lower.contains("list") || lower == "them"));
-        Some(if wants_names { names_in(result) } else { format!("{}\n", result.trim_end()) })
+        let wants_names =
+            lower.contains("name") || (giving.tool == "list" && (lower.contains("file") || lower.contains("list") || lower == "them"));
+        Some(if wants_names {
+            names_in(result)
+        } else {
+            format!("{}\n", without_remarks(result))
+        })
     }
 
     fn is_served_by(&self, done: &Done, object: &str) -> bool {
         let argument = |wanted: fn(&str) -> bool| {
             let fields = done.arguments.as_object();
-            fields.is_some_and(|fields| fields.iter().any(|(name, value)| wanted(name) && value.as_str().is_some_and(|value| object.contains(&value.to_ascii_lowercase()))))
+            fields.is_some_and(|fields| {
+                fields
+                    .iter()
+                    .any(|(name, value)| wanted(name) && value.as_str().is_some_and(|value| object.contains(&value.to_ascii_lowercase())))
+            })
         };
         match done.tool.as_str() {
             "list" => ["file", "folder", "director", "document"].iter().any(|word| object.contains(word)),
@@ -319,7 +480,11 @@ impl Call<'_> {
     }
 
     fn number(&self) -> Option<Fill> {
-        let mut numbers = self.step.clause.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| !digits.is_empty());
+        let mut numbers = self
+            .step
+            .clause
+            .split(|letter: char| !letter.is_ascii_digit())
+            .filter(|digits| !digits.is_empty());
         let number = numbers.next()?.parse::<u64>().ok()?;
         Some(Fill::Value(json!(number)))
     }
@@ -327,7 +492,11 @@ impl Call<'_> {
     fn choice(&self, choices: &[Value], is_required: bool) -> Option<Fill> {
         let lower = self.step.clause.to_ascii_lowercase();
         let words: Vec<&str> = lower.split(|letter: char| !letter.is_alphanumeric()).collect();
-        let named = choices.iter().find(|choice| choice.as_str().is_some_and(|choice| words.contains(&choice.to_ascii_lowercase().as_str())));
+        let named = choices.iter().find(|choice| {
+            choice
+                .as_str()
+                .is_some_and(|choice| words.contains(&choice.to_ascii_lowercase().as_str()))
+        });
         match named {
             Some(choice) if is_required => Some(Fill::Value(choice.clone())),
             Some(_) | None if is_required => Some(Fill::OneOf(choices.to_vec())),
@@ -387,10 +556,19 @@ pub(crate) fn target_at(text: &str) -> Option<(usize, String)> {
     for word in [" to ", " into ", " in ", " as ", " called ", " named ", "file "] {
         for (at, _) in lower.match_indices(word) {
             let rest = &text[at + word.len()..];
-            let rest = ["a new file called ", "a file called ", "a file named ", "the new file ", "the file ", "a new file ", "a file ", "file "]
-                .iter()
-                .find_map(|lead| rest.strip_prefix(lead))
-                .unwrap_or(rest);
+            let rest = [
+                "a new file called ",
+                "a file called ",
+                "a file named ",
+                "the new file ",
+                "the file ",
+                "a new file ",
+                "a file ",
+                "file ",
+            ]
+            .iter()
+            .find_map(|lead| rest.strip_prefix(lead))
+            .unwrap_or(rest);
             let path = rest.split_whitespace().next().map(clean).unwrap_or_default();
             if is_path(&path) && best.as_ref().is_none_or(|(best_at, _)| at > *best_at || word != "file ") {
                 let is_later = best.as_ref().is_none_or(|(_, best_path)| *best_path != path || word != "file ");
@@ -405,7 +583,11 @@ pub(crate) fn target_at(text: &str) -> Option<(usize, String)> {
 
 /// Is something to be put into a file ("to PATH", "into PATH", "as PATH")?
 pub(crate) fn puts_into_file(clause: &str) -> bool {
-    let is_into = |at: usize| [" to ", " into ", " as "].iter().any(|word| clause[at..].get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)));
+    let is_into = |at: usize| {
+        [" to ", " into ", " as "]
+            .iter()
+            .any(|word| clause[at..].get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
+    };
     target_at(clause).is_some_and(|(at, _)| is_into(at))
 }
 
@@ -416,7 +598,32 @@ fn has_target(clause: &str) -> bool {
 /// The text behind the first of these that occurs.
 fn after_any<'t>(text: &'t str, leads: &[&str]) -> Option<&'t str> {
     let lower = text.to_ascii_lowercase();
-    leads.iter().find_map(|lead| lower.find(lead).map(|at| text[at + lead.len()..].trim().trim_end_matches(['.', '!'])))
+    leads.iter().find_map(|lead| {
+        lower
+            .find(lead)
+            .map(|at| text[at + lead.len()..].trim().trim_end_matches(['.', '!']))
+    })
+}
+
+/// What is given word by word ("saying …", "with the text …"), without a target behind it.
+pub(crate) fn said_in(clause: &str) -> Option<String> {
+    let leads = [
+        " saying that ",
+        " saying ",
+        " that says ",
+        " which says ",
+        " with the text ",
+        " with the content ",
+        " with the words ",
+        " with the line ",
+        " containing ",
+        " that contains ",
+        " which contains ",
+        " that reads ",
+    ];
+    let said = after_any(clause, &leads)?;
+    let end = target_at(said).map_or(said.len(), |(at, _)| at);
+    Some(unquoted(said[..end].trim()).to_owned())
 }
 
 /// The text before " in PATH".
@@ -428,7 +635,12 @@ fn without_place(text: &str) -> &str {
 }
 
 fn clean(word: &str) -> String {
-    let marks = |letter: char| matches!(letter, '"' | '\'' | '`' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '\u{201c}' | '\u{201d}');
+    let marks = |letter: char| {
+        matches!(
+            letter,
+            '"' | '\'' | '`' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '\u{201c}' | '\u{201d}'
+        )
+    };
     word.trim().trim_matches(marks).trim_end_matches('.').trim_matches(marks).to_owned()
 }
 
@@ -440,20 +652,41 @@ fn unquoted(text: &str) -> &str {
 fn folder_in(clause: &str) -> Option<String> {
     let words: Vec<String> = clause.split_whitespace().map(clean).collect();
     let is_name = |word: &str| {
-        let common = ["the", "this", "that", "a", "an", "my", "your", "our", "current", "same", "whole", "is", "are", "for", "and", "here", "of", "with", "has", "to", "in", "each", "every"];
+        let common = [
+            "the", "this", "that", "a", "an", "my", "your", "our", "current", "same", "whole", "is", "are", "for", "and", "here", "of",
+            "with", "has", "to", "in", "each", "every",
+        ];
         !word.is_empty() && !common.contains(&word.to_ascii_lowercase().as_str())
     };
-    let at = words.iter().position(|word| matches!(word.to_ascii_lowercase().as_str(), "folder" | "directory" | "subfolder"))?;
+    let at = words
+        .iter()
+        .position(|word| matches!(word.to_ascii_lowercase().as_str(), "folder" | "directory" | "subfolder"))?;
     let before = at.checked_sub(1).map(|before| &words[before]).filter(|word| is_name(word));
     let is_after_article = at >= 2 && matches!(words[at - 2].to_ascii_lowercase().as_str(), "the" | "in" | "my");
     let after = words.get(at + 1).filter(|word| is_name(word));
     before.filter(|_| is_after_article).or(after).cloned()
 }
 
+/// "List the files in docs": the one plain word at the end.
+fn bare_place(clause: &str) -> Option<String> {
+    let (_, place) = clause.trim_end_matches(['.', '?', '!']).rsplit_once(" in ")?;
+    let common = ["here", "there", "it", "total", "detail", "order", "workspace", "general", "full"];
+    let is_plain = !place.contains(' ') && !common.contains(&place.to_ascii_lowercase().as_str());
+    is_plain.then(|| clean(place))
+}
+
 /// "Ask me which colour I want" asks: "Which colour I want?"
 fn question(clause: &str) -> String {
     let lower = clause.to_ascii_lowercase();
-    let leads = ["ask me whether ", "ask me if ", "ask me for ", "ask me ", "ask the user for ", "ask the user ", "ask "];
+    let leads = [
+        "ask me whether ",
+        "ask me if ",
+        "ask me for ",
+        "ask me ",
+        "ask the user for ",
+        "ask the user ",
+        "ask ",
+    ];
     let lead = leads.iter().find(|lead| lower.starts_with(**lead));
     let rest = clean(lead.map_or(clause, |lead| &clause[lead.len()..]));
     let mut letters = rest.chars();
@@ -479,25 +712,84 @@ fn alternatives(clause: &str) -> Vec<String> {
 /// "Send Ana a message", "message the team", "tell Bob that".
 fn recipient(clause: &str) -> Option<String> {
     let words: Vec<String> = clause.split_whitespace().map(clean).collect();
-    let named = words.iter().skip(1).find(|word| word.chars().next().is_some_and(char::is_uppercase) && word.len() > 1);
-    let after_to = words.iter().position(|word| word == "to").and_then(|at| words.get(at + 1));
-    let person = named.or(after_to).cloned();
+    let named = words
+        .iter()
+        .skip(1)
+        .find(|word| word.chars().next().is_some_and(char::is_uppercase) && word.len() > 1);
+    let after_to = words.iter().position(|word| word == "to").map(|at| at + 1);
+    let after_verb = words
+        .first()
+        .filter(|word| {
+            ["send", "message", "tell", "notify", "text"]
+                .iter()
+                .any(|verb| verb.eq_ignore_ascii_case(word))
+        })
+        .map(|_| 1);
+    let is_article = |word: &String| ["the", "my", "our", "a", "an"].contains(&word.as_str());
+    let noun = |at: usize| {
+        words
+            .iter()
+            .skip(at)
+            .find(|word| !is_article(word))
+            .filter(|word| !["message", "note", "mail"].contains(&word.as_str()))
+    };
+    let person = named
+        .or_else(|| after_verb.and_then(noun))
+        .or_else(|| after_to.and_then(noun))
+        .cloned();
     person.or_else(|| words.iter().any(|word| word == "me").then(|| "me".to_owned()))
+}
+
+/// A result without the tool's own remarks in brackets at its end, such as `[exit code 0]`.
+fn without_remarks(result: &str) -> &str {
+    let mut text = result.trim_end();
+    loop {
+        let (before, last) = text.rsplit_once('\n').unwrap_or(("", text));
+        let is_remark = last.starts_with('[') && last.ends_with(']') && !last.contains("](");
+        if !is_remark {
+            return text;
+        }
+        text = before.trim_end();
+    }
+}
+
+/// Text that a regular expression finds as it stands.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        if matches!(
+            letter,
+            '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '^' | '$' | '\\'
+        ) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 /// The names in a listing: one a line, without marks, sizes and closing slashes.
 pub(crate) fn names_in(listing: &str) -> String {
     let mut names = String::new();
     for line in listing.lines() {
-        let line = line.trim().trim_start_matches(['-', '*', '\u{2022}', '\u{251c}', '\u{2514}', '\u{2500}', '\u{2502}', ' ']);
+        let line = line
+            .trim()
+            .trim_start_matches(['-', '*', '\u{2022}', '\u{251c}', '\u{2514}', '\u{2500}', '\u{2502}', ' ']);
         let is_remark = line.is_empty() || line.ends_with(':') || line.starts_with(['(', '[', '<', '#']) || line.starts_with("total ");
         if is_remark {
             continue;
         }
-        let columns = line.split('\t').flat_map(|column| column.split("  ")).map(str::trim).filter(|column| !column.is_empty());
+        let columns = line
+            .split('\t')
+            .flat_map(|column| column.split("  "))
+            .map(str::trim)
+            .filter(|column| !column.is_empty());
         let columns: Vec<&str> = columns.collect();
         let is_size = |column: &str| column.starts_with(|letter: char| letter.is_ascii_digit()) && !is_path(column);
-        let name = columns.iter().find(|column| is_path(column)).or_else(|| columns.iter().find(|column| !is_size(column)));
+        let name = columns
+            .iter()
+            .find(|column| is_path(column))
+            .or_else(|| columns.iter().find(|column| !is_size(column)));
         let Some(name) = name.or(columns.first()) else { continue };
         let name = name.split_once(" (").map_or(*name, |(name, _)| name);
         let name = without_size(name).split_once(" - ").map_or(without_size(name), |(name, _)| name);

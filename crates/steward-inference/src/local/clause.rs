@@ -85,7 +85,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut at = 0;
     while let Some(letter) = text[at..].chars().next() {
         let after = at + letter.len_utf8();
-        let is_at_word_start = text[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+        let is_at_word_start = text[..at].chars().next_back().is_none_or(char::is_whitespace);
         let close = match letter {
             '"' => Some('"'),
             '\u{201c}' => Some('\u{201d}'),
@@ -100,7 +100,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         };
         found.push(Piece::Plain(&text[plain_from..at]));
         let inner = &text[after..after + len];
-        found.push(if letter == '`' { Piece::Code(inner.trim_matches('`')) } else { Piece::Quote(inner) });
+        found.push(if letter == '`' {
+            Piece::Code(inner.trim_matches('`'))
+        } else {
+            Piece::Quote(inner)
+        });
         at = after + len + close.len_utf8();
         plain_from = at;
     }
@@ -122,10 +126,24 @@ pub(crate) fn clauses(text: &str, verbs: &[String]) -> Vec<String> {
     let is_guarded = |at: usize| guarded.iter().any(|(from, to)| (*from..*to).contains(&at));
     let lower = text.to_ascii_lowercase();
     let mut cuts = Vec::new();
-    for mark in [", and then ", ", then ", " and then ", ", and ", " and ", " then ", "; ", ". ", "! ", "? ", "\n", ", "] {
+    for mark in [
+        ", and then ",
+        ", then ",
+        " and then ",
+        ", and ",
+        " and ",
+        " then ",
+        "; ",
+        ". ",
+        "! ",
+        "? ",
+        "\n",
+        ", ",
+    ] {
         for (at, _) in lower.match_indices(mark) {
             let is_sentence_end = matches!(mark, ". " | "! " | "? " | "\n" | "; ");
-            if !is_guarded(at) && (is_sentence_end || begins_order(&lower[at + mark.len()..], verbs)) {
+            let is_place = mark == ", " && begins_place(&lower[..at]);
+            if !is_guarded(at) && !is_place && (is_sentence_end || begins_order(&lower[at + mark.len()..], verbs)) {
                 cuts.push((at, at + mark.len()));
             }
         }
@@ -140,7 +158,10 @@ pub(crate) fn clauses(text: &str, verbs: &[String]) -> Vec<String> {
         }
     }
     found.push(text[from..].trim());
-    let trimmed = found.into_iter().map(strip_lead).filter(|clause| clause.chars().any(char::is_alphanumeric));
+    let trimmed = found
+        .into_iter()
+        .map(strip_lead)
+        .filter(|clause| clause.chars().any(char::is_alphanumeric));
     trimmed.map(str::to_owned).collect()
 }
 
@@ -165,12 +186,36 @@ fn begins_order(text: &str, verbs: &[String]) -> bool {
     verbs.iter().any(|verb| verb.eq_ignore_ascii_case(&word))
 }
 
+/// Is the last part only a place ("In config.toml, …")?
+fn begins_place(before: &str) -> bool {
+    let part = before.rsplit([';', '\n']).next().unwrap_or(before);
+    let part = part.rsplit(". ").next().unwrap_or(part);
+    let places = ["in", "from", "on", "at", "with", "using", "for", "inside", "within"];
+    places.contains(&strip_lead(part).split_whitespace().next().unwrap_or_default())
+}
+
 /// Takes off words that only join or soften.
 fn strip_lead(clause: &str) -> &str {
     let mut clause = clause.trim();
-    let leads = ["please ", "then ", "also ", "and ", "now ", "finally ", "next ", "first ", "afterwards ", "first, ", "can you ", "could you ", "would you "];
+    let leads = [
+        "please ",
+        "then ",
+        "also ",
+        "and ",
+        "now ",
+        "finally ",
+        "next ",
+        "first ",
+        "afterwards ",
+        "first, ",
+        "can you ",
+        "could you ",
+        "would you ",
+    ];
     loop {
-        let lead = leads.iter().find(|lead| clause.get(..lead.len()).is_some_and(|start| start.eq_ignore_ascii_case(lead)));
+        let lead = leads
+            .iter()
+            .find(|lead| clause.get(..lead.len()).is_some_and(|start| start.eq_ignore_ascii_case(lead)));
         match lead {
             Some(lead) => clause = clause[lead.len()..].trim_start(),
             None => return clause,
@@ -181,8 +226,15 @@ fn strip_lead(clause: &str) -> &str {
 /// Does the text point back to something said or found before ("it", "their names", "the result")?
 pub(crate) fn refers_back(text: &str) -> bool {
     let words = ["it", "its", "them", "their", "they", "that", "this", "these", "those"];
-    let nouns = ["result", "results", "output", "answer", "names", "list", "summary", "content", "contents", "text", "file", "page", "listing", "matches"];
-    let found: Vec<String> = text.to_lowercase().split(|letter: char| !letter.is_alphanumeric()).map(str::to_owned).collect();
+    let nouns = [
+        "result", "results", "output", "answer", "names", "list", "summary", "content", "contents", "text", "file", "page", "listing",
+        "matches",
+    ];
+    let found: Vec<String> = text
+        .to_lowercase()
+        .split(|letter: char| !letter.is_alphanumeric())
+        .map(str::to_owned)
+        .collect();
     let is_pronoun = found.iter().any(|word| words.contains(&word.as_str()));
     is_pronoun || found.windows(2).any(|pair| pair[0] == "the" && nouns.contains(&pair[1].as_str()))
 }

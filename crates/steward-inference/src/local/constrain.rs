@@ -40,14 +40,40 @@ struct Property {
 enum Item {
     Form(Rc<Form>, usize),
     Literal(Rc<[u8]>, usize),
-    TextBody { left: usize, utf8_left: u8 },
-    TextEscape { left: usize },
-    TextCode { left: usize, digits: u8 },
-    NumberStart { is_whole: bool },
-    NumberDigits { is_whole: bool, digits: u8, place: Place },
-    Members { form: Rc<Form>, next: usize, is_first: bool, depth: usize },
-    FreeMembers { is_first: bool, depth: usize },
-    Elements { form: Rc<Form>, count: usize, depth: usize },
+    TextBody {
+        left: usize,
+        utf8_left: u8,
+    },
+    TextEscape {
+        left: usize,
+    },
+    TextCode {
+        left: usize,
+        digits: u8,
+    },
+    NumberStart {
+        is_whole: bool,
+    },
+    NumberDigits {
+        is_whole: bool,
+        digits: u8,
+        place: Place,
+    },
+    Members {
+        form: Rc<Form>,
+        next: usize,
+        is_first: bool,
+        depth: usize,
+    },
+    FreeMembers {
+        is_first: bool,
+        depth: usize,
+    },
+    Elements {
+        form: Rc<Form>,
+        count: usize,
+        depth: usize,
+    },
 }
 
 /// Where in a number.
@@ -77,7 +103,10 @@ impl Acceptor {
 
     /// Takes more bytes. `false`, and no change, when they cannot follow.
     pub fn push(&mut self, bytes: &[u8]) -> bool {
-        let Some(next) = bytes.iter().try_fold(self.readings.clone(), |readings, byte| step(&readings, *byte)) else {
+        let Some(next) = bytes
+            .iter()
+            .try_fold(self.readings.clone(), |readings, byte| step(&readings, *byte))
+        else {
             return false;
         };
         self.readings = next;
@@ -86,12 +115,16 @@ impl Acceptor {
 
     /// Could these bytes follow?
     pub fn accepts(&self, bytes: &[u8]) -> bool {
-        !bytes.is_empty() && bytes.iter().try_fold(self.readings.clone(), |readings, byte| step(&readings, *byte)).is_some()
+        !bytes.is_empty()
+            && bytes
+                .iter()
+                .try_fold(self.readings.clone(), |readings, byte| step(&readings, *byte))
+                .is_some()
     }
 
     /// Is the value whole as it stands?
     pub fn is_complete(&self) -> bool {
-        self.readings.iter().any(|stack| may_end(stack))
+        self.readings.iter().any(may_end)
     }
 
     /// Is the value whole with nothing that could follow?
@@ -172,7 +205,12 @@ fn advance(mut stack: Stack, byte: u8, out: &mut Vec<Stack>) {
         }
         Item::NumberStart { is_whole } => number_start(stack, is_whole, byte, out),
         Item::NumberDigits { is_whole, digits, place } => number_digits(stack, (is_whole, digits, place), byte, out),
-        Item::Members { form, next, is_first, depth } => members(stack, &form, (next, is_first, depth), byte, out),
+        Item::Members {
+            form,
+            next,
+            is_first,
+            depth,
+        } => members(stack, &form, (next, is_first, depth), byte, out),
         Item::FreeMembers { is_first, depth } => match byte {
             b'}' => out.push(stack),
             b',' if !is_first => {
@@ -200,10 +238,26 @@ fn push(mut stack: Stack, item: Item, out: &mut Vec<Stack>) {
 /// The first byte of a value.
 fn open(stack: Stack, form: Rc<Form>, depth: usize, byte: u8, out: &mut Vec<Stack>) {
     match &*form {
-        Form::Object(_) if byte == b'{' => push(stack, Item::Members { form, next: 0, is_first: true, depth }, out),
+        Form::Object(_) if byte == b'{' => push(
+            stack,
+            Item::Members {
+                form,
+                next: 0,
+                is_first: true,
+                depth,
+            },
+            out,
+        ),
         Form::FreeObject if byte == b'{' => push(stack, Item::FreeMembers { is_first: true, depth }, out),
         Form::Array { .. } if byte == b'[' => push(stack, Item::Elements { form, count: 0, depth }, out),
-        Form::Text { at_most } if byte == b'"' => push(stack, Item::TextBody { left: *at_most, utf8_left: 0 }, out),
+        Form::Text { at_most } if byte == b'"' => push(
+            stack,
+            Item::TextBody {
+                left: *at_most,
+                utf8_left: 0,
+            },
+            out,
+        ),
         Form::Number { is_whole } => number_start(stack, *is_whole, byte, out),
         Form::Words(words) => {
             for word in words.iter().filter(|word| word.first() == Some(&byte)) {
@@ -230,7 +284,11 @@ fn open(stack: Stack, form: Rc<Form>, depth: usize, byte: u8, out: &mut Vec<Stac
 
 fn free_forms(depth: usize) -> Vec<Form> {
     let words = ["true", "false", "null"].map(|word| Rc::from(word.as_bytes()));
-    let mut forms = vec![Form::Text { at_most: usize::MAX }, Form::Number { is_whole: false }, Form::Words(words.to_vec())];
+    let mut forms = vec![
+        Form::Text { at_most: usize::MAX },
+        Form::Number { is_whole: false },
+        Form::Words(words.to_vec()),
+    ];
     if depth < DEPTH_MAX {
         forms.push(Form::FreeObject);
         forms.push(Form::Array {
@@ -252,7 +310,14 @@ fn free_member(stack: &mut Stack, depth: usize) {
 fn text_body(stack: Stack, (left, utf8_left): (usize, u8), byte: u8, out: &mut Vec<Stack>) {
     if utf8_left > 0 {
         if (0x80..0xc0).contains(&byte) {
-            push(stack, Item::TextBody { left, utf8_left: utf8_left - 1 }, out);
+            push(
+                stack,
+                Item::TextBody {
+                    left,
+                    utf8_left: utf8_left - 1,
+                },
+                out,
+            );
         }
         return;
     }
@@ -261,10 +326,38 @@ fn text_body(stack: Stack, (left, utf8_left): (usize, u8), byte: u8, out: &mut V
         b'"' => out.push(stack),
         _ if left == 0 => {}
         b'\\' => push(stack, Item::TextEscape { left: left_after }, out),
-        0x20..=0x7f => push(stack, Item::TextBody { left: left_after, utf8_left: 0 }, out),
-        0xc2..=0xdf => push(stack, Item::TextBody { left: left_after, utf8_left: 1 }, out),
-        0xe1..=0xec | 0xee | 0xef => push(stack, Item::TextBody { left: left_after, utf8_left: 2 }, out),
-        0xf1..=0xf3 => push(stack, Item::TextBody { left: left_after, utf8_left: 3 }, out),
+        0x20..=0x7f => push(
+            stack,
+            Item::TextBody {
+                left: left_after,
+                utf8_left: 0,
+            },
+            out,
+        ),
+        0xc2..=0xdf => push(
+            stack,
+            Item::TextBody {
+                left: left_after,
+                utf8_left: 1,
+            },
+            out,
+        ),
+        0xe1..=0xec | 0xee | 0xef => push(
+            stack,
+            Item::TextBody {
+                left: left_after,
+                utf8_left: 2,
+            },
+            out,
+        ),
+        0xf1..=0xf3 => push(
+            stack,
+            Item::TextBody {
+                left: left_after,
+                utf8_left: 3,
+            },
+            out,
+        ),
         // Bytes whose followers would have narrower ranges are rare; the model can write them as an escape.
         _ => {}
     }
@@ -273,8 +366,24 @@ fn text_body(stack: Stack, (left, utf8_left): (usize, u8), byte: u8, out: &mut V
 fn number_start(stack: Stack, is_whole: bool, byte: u8, out: &mut Vec<Stack>) {
     match byte {
         b'-' => push(stack, Item::NumberStart { is_whole }, out),
-        b'0' => push(stack, Item::NumberDigits { is_whole, digits: 1, place: Place::Zero }, out),
-        b'1'..=b'9' => push(stack, Item::NumberDigits { is_whole, digits: 1, place: Place::Whole }, out),
+        b'0' => push(
+            stack,
+            Item::NumberDigits {
+                is_whole,
+                digits: 1,
+                place: Place::Zero,
+            },
+            out,
+        ),
+        b'1'..=b'9' => push(
+            stack,
+            Item::NumberDigits {
+                is_whole,
+                digits: 1,
+                place: Place::Whole,
+            },
+            out,
+        ),
         _ => {}
     }
 }
@@ -282,9 +391,33 @@ fn number_start(stack: Stack, is_whole: bool, byte: u8, out: &mut Vec<Stack>) {
 fn number_digits(stack: Stack, (is_whole, digits, place): (bool, u8, Place), byte: u8, out: &mut Vec<Stack>) {
     let can_grow = digits < DIGITS_MAX;
     match (byte, place) {
-        (b'0'..=b'9', Place::Whole | Place::Fraction) if can_grow => push(stack, Item::NumberDigits { is_whole, digits: digits + 1, place }, out),
-        (b'0'..=b'9', Place::PointSeen) => push(stack, Item::NumberDigits { is_whole, digits: digits + 1, place: Place::Fraction }, out),
-        (b'.', Place::Whole | Place::Zero) if !is_whole => push(stack, Item::NumberDigits { is_whole, digits, place: Place::PointSeen }, out),
+        (b'0'..=b'9', Place::Whole | Place::Fraction) if can_grow => push(
+            stack,
+            Item::NumberDigits {
+                is_whole,
+                digits: digits + 1,
+                place,
+            },
+            out,
+        ),
+        (b'0'..=b'9', Place::PointSeen) => push(
+            stack,
+            Item::NumberDigits {
+                is_whole,
+                digits: digits + 1,
+                place: Place::Fraction,
+            },
+            out,
+        ),
+        (b'.', Place::Whole | Place::Zero) if !is_whole => push(
+            stack,
+            Item::NumberDigits {
+                is_whole,
+                digits,
+                place: Place::PointSeen,
+            },
+            out,
+        ),
         // Any other byte ends the number and belongs to what follows it.
         (_, Place::Whole | Place::Zero | Place::Fraction) => advance(stack, byte, out),
         (_, Place::PointSeen) => {}
@@ -342,7 +475,9 @@ fn elements(mut stack: Stack, form: &Rc<Form>, (count, depth): (usize, usize), b
 }
 
 fn may_end(stack: &Stack) -> bool {
-    stack.iter().all(|item| matches!(item, Item::NumberDigits { place, .. } if *place != Place::PointSeen))
+    stack
+        .iter()
+        .all(|item| matches!(item, Item::NumberDigits { place, .. } if *place != Place::PointSeen))
 }
 
 /// The shortest honest end of one item.
@@ -360,7 +495,9 @@ fn close(item: &Item, out: &mut Vec<u8>) {
             out.push(b'"');
         }
         Item::NumberStart { .. } => out.push(b'0'),
-        Item::NumberDigits { place: Place::PointSeen, .. } => out.push(b'0'),
+        Item::NumberDigits {
+            place: Place::PointSeen, ..
+        } => out.push(b'0'),
         Item::NumberDigits { .. } => {}
         Item::Members { form, next, is_first, .. } => {
             let mut needs_comma = !is_first;
@@ -445,7 +582,10 @@ fn form_of(schema: &Value, depth: usize) -> Form {
     }
     match fields.get("type") {
         Some(Value::Array(kinds)) => {
-            let forms = kinds.iter().filter_map(Value::as_str).map(|kind| Rc::new(form_of_kind(kind, fields, depth)));
+            let forms = kinds
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|kind| Rc::new(form_of_kind(kind, fields, depth)));
             Form::Either(forms.collect())
         }
         Some(Value::String(kind)) => form_of_kind(kind, fields, depth),
@@ -455,7 +595,12 @@ fn form_of(schema: &Value, depth: usize) -> Form {
 }
 
 fn form_of_kind(kind: &str, fields: &Map<String, Value>, depth: usize) -> Form {
-    let limit = |key: &str| fields.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
+    let limit = |key: &str| {
+        fields
+            .get(key)
+            .and_then(Value::as_u64)
+            .and_then(|limit| usize::try_from(limit).ok())
+    };
     match kind {
         "object" => match fields.get("properties") {
             Some(Value::Object(properties)) => Form::Object(properties_of(properties, fields.get("required"), depth)),

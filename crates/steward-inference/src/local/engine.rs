@@ -67,7 +67,9 @@ pub(crate) struct Engine {
 impl Engine {
     /// Reads the file. Takes about half a second for 100 MB.
     pub(crate) fn read(path: &Path, context_tokens: usize, threads: usize) -> candle_core::Result<Engine> {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|index| format!("local-model-{index}"));
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|index| format!("local-model-{index}"));
         let threads = threads.build().map_err(candle_core::Error::wrap)?;
         let (tokens, network) = threads.install(|| {
             let content = Content::read(&mut BufReader::new(File::open(path)?))?;
@@ -235,5 +237,7 @@ impl Engine {
 fn log_likelihood(logits: &[f32], id: u32) -> f32 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    logits.get(id as usize).map_or(f32::NEG_INFINITY, |logit| logit - highest - sum.ln())
+    logits
+        .get(id as usize)
+        .map_or(f32::NEG_INFINITY, |logit| logit - highest - sum.ln())
 }

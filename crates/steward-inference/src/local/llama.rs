@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::QTensor;
+use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{D, DType, Device, Result, Tensor, bail};
 
 use super::packed::Packed;
@@ -167,7 +167,10 @@ impl Llama {
         self.len += rows;
         let wanted = wanted.clamp(1, rows);
         let last = state.narrow(0, rows - wanted, wanted)?.contiguous()?;
-        self.head.as_ref().unwrap_or(&self.embedding).forward(&candle_nn::ops::rms_norm(&last, &self.norm, self.epsilon)?)
+        self.head
+            .as_ref()
+            .unwrap_or(&self.embedding)
+            .forward(&candle_nn::ops::rms_norm(&last, &self.norm, self.epsilon)?)
     }
 
     fn positions(&self, rows: usize) -> Result<Positions> {

@@ -100,9 +100,17 @@ impl Packed {
         let scales = &self.scales[from * self.inputs / BLOCK..(from + count) * self.inputs / BLOCK];
         let mut floats = vec![0.0; weights.len()];
         let per_chunk = CHUNK * self.inputs;
-        let chunks = floats.par_chunks_mut(per_chunk).zip(weights.par_chunks(per_chunk)).zip(scales.par_chunks(per_chunk / BLOCK));
+        let chunks = floats
+            .par_chunks_mut(per_chunk)
+            .zip(weights.par_chunks(per_chunk))
+            .zip(scales.par_chunks(per_chunk / BLOCK));
         chunks.for_each(|((floats, weights), scales)| {
-            let blocks = floats.as_chunks_mut::<BLOCK>().0.iter_mut().zip(weights.as_chunks::<BLOCK>().0).zip(scales);
+            let blocks = floats
+                .as_chunks_mut::<BLOCK>()
+                .0
+                .iter_mut()
+                .zip(weights.as_chunks::<BLOCK>().0)
+                .zip(scales);
             for ((floats, weights), scale) in blocks {
                 for (float, weight) in floats.iter_mut().zip(weights) {
                     *float = f32::from(*weight) * scale;
@@ -116,12 +124,17 @@ impl Packed {
         let (scales, whole) = pack_row(row);
         let weights = self.weights.par_chunks(self.inputs * CHUNK);
         let weight_scales = self.scales.par_chunks(self.inputs / BLOCK * CHUNK);
-        out.par_chunks_mut(CHUNK).zip(weights).zip(weight_scales).for_each(|((out, weights), weight_scales)| {
-            let each = weights.chunks_exact(self.inputs).zip(weight_scales.chunks_exact(self.inputs / BLOCK));
-            for (cell, (weights, weight_scales)) in out.iter_mut().zip(each) {
-                *cell = dot(weights, weight_scales, &whole, &scales);
-            }
-        });
+        out.par_chunks_mut(CHUNK)
+            .zip(weights)
+            .zip(weight_scales)
+            .for_each(|((out, weights), weight_scales)| {
+                let each = weights
+                    .chunks_exact(self.inputs)
+                    .zip(weight_scales.chunks_exact(self.inputs / BLOCK));
+                for (cell, (weights, weight_scales)) in out.iter_mut().zip(each) {
+                    *cell = dot(weights, weight_scales, &whole, &scales);
+                }
+            });
     }
 }
 

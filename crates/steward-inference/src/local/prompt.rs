@@ -22,7 +22,11 @@ pub(crate) struct Budget {
 
 /// The prompt for a whole conversation.
 pub(crate) fn conversation(messages: &[Message], tokens: &Tokens, budget: Budget) -> candle_core::Result<Vec<u32>> {
-    let rules: Vec<String> = messages.iter().filter(|message| message.role == Role::System).map(Message::joined_text).collect();
+    let rules: Vec<String> = messages
+        .iter()
+        .filter(|message| message.role == Role::System)
+        .map(Message::joined_text)
+        .collect();
     let rules = match condense(&rules.join("\n\n"), budget.system_chars) {
         short if short.is_empty() => PLAIN_RULES.to_owned(),
         short => short,
@@ -60,7 +64,9 @@ pub(crate) fn question(rules: &str, question: &str, material: &str, tokens: &Tok
 }
 
 fn chat(rules: &str, spoken: &[(&'static str, String)], tokens: &Tokens) -> candle_core::Result<Vec<u32>> {
-    let all: Vec<(&str, &str)> = std::iter::once(("system", rules)).chain(spoken.iter().map(|(role, text)| (*role, text.as_str()))).collect();
+    let all: Vec<(&str, &str)> = std::iter::once(("system", rules))
+        .chain(spoken.iter().map(|(role, text)| (*role, text.as_str())))
+        .collect();
     tokens.encode_chat(&all)
 }
 
@@ -87,7 +93,12 @@ fn spoken_of(message: &Message) -> (&'static str, String) {
 fn text_of(part: &Part) -> Option<&str> {
     match part {
         Part::Text { text, .. } => Some(text),
-        Part::Image { .. } | Part::File { .. } | Part::Thinking { .. } | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Opaque { .. } => None,
+        Part::Image { .. }
+        | Part::File { .. }
+        | Part::Thinking { .. }
+        | Part::ToolCall(_)
+        | Part::ToolResult { .. }
+        | Part::Opaque { .. } => None,
     }
 }
 
@@ -106,7 +117,11 @@ pub(crate) fn condense(text: &str, chars: usize) -> String {
 pub(crate) fn shorten(text: &str, chars: usize) -> String {
     let text = text.trim_end();
     let cut = cut_at(text, chars);
-    if cut.len() == text.len() { text.to_owned() } else { format!("{cut} \u{2026}") }
+    if cut.len() == text.len() {
+        text.to_owned()
+    } else {
+        format!("{cut} \u{2026}")
+    }
 }
 
 fn cut_at(text: &str, chars: usize) -> &str {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use steward_domain::message::{Message, Part, Role};
 use steward_domain::model::ToolDefinition;
 
-use super::arguments::{is_path_name, puts_into_file, target_at};
+use super::arguments::{is_path_name, puts_into_file, said_in, target_at};
 use super::clause::{clauses, is_path, refers_back, things_in};
 use super::encoder::{embed, nearness};
 
@@ -25,13 +25,16 @@ const DESCRIPTION_WEIGHT: f32 = 0.85;
 const SAME_VERB: f32 = 0.1;
 /// What a tool gains when the thing it needs is there.
 const HAS_NEEDED: f32 = 0.08;
+/// What a tool gains from a word that speaks for it.
+const HAS_WORD: f32 = 0.12;
 /// What a tool that fills a file gains from an order that names the file to fill.
 const PUTS_INTO_FILE: f32 = 0.15;
 /// The most orders taken from one request.
 const STEPS_MAX: usize = 8;
 
-static EXEMPLARS: LazyLock<Exemplars> =
-    LazyLock::new(|| toml::from_str(include_str!("../../catalog/tool_exemplars.toml")).expect("the shipped exemplars are checked by a test"));
+static EXEMPLARS: LazyLock<Exemplars> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../catalog/tool_exemplars.toml")).expect("the shipped exemplars are checked by a test")
+});
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +52,12 @@ struct ToolExemplars {
     #[serde(default)]
     needs: Vec<Need>,
     #[serde(default)]
+    words: Vec<String>,
+    #[serde(default)]
+    needs_word: bool,
+    #[serde(default)]
     gives: bool,
+    past: String,
     exemplars: Vec<String>,
 }
 
@@ -122,11 +130,17 @@ pub fn scene_of(messages: &[Message]) -> Scene {
                 });
             }
             Part::ToolResult {
-                call_id, content, is_error, ..
+                call_id,
+                content,
+                is_error,
+                ..
             } => {
                 if let Some(index) = ids.iter().position(|id| id == call_id) {
-                    scene.done[index].result = Some(text_of(content));
-                    scene.done[index].is_error = *is_error;
+                    let text = without_marks(&text_of(content));
+                    // A refused, failed or uncertain call says so in its first word, in whatever dialect it comes back.
+                    let is_failure = ["failed:", "refused:", "uncertain:"].iter().any(|word| text.starts_with(word));
+                    scene.done[index].is_error = *is_error || is_failure;
+                    scene.done[index].result = Some(text);
                 }
             }
             Part::Text { .. } | Part::Image { .. } | Part::File { .. } | Part::Thinking { .. } | Part::Opaque { .. } => {}
@@ -141,6 +155,12 @@ fn text_of(content: &[Part]) -> String {
         parts: content.to_vec(),
     }
     .joined_text()
+}
+
+/// The text without the marks around what comes from outside; they are for the reader of the conversation.
+fn without_marks(text: &str) -> String {
+    let is_mark = |line: &&str| !(line.starts_with("<outside") && line.ends_with('>')) && line.trim() != "</outside>";
+    text.lines().filter(is_mark).collect::<Vec<_>>().join("\n")
 }
 
 /// All the tool calls that a request asks for, in order; empty when it is to be answered in words.
@@ -174,7 +194,19 @@ pub fn plan(request: &str, tools: &[ToolDefinition]) -> Result<Vec<Step>, String
             step.compose = None;
         }
         has_given |= gives(&step.tool);
-        steps.push(step);
+        let repeats = steps.last().is_some_and(|last| last.tool == step.tool) && !has_things && step.clause.split_whitespace().count() <= 3;
+        match things.paths.as_slice() {
+            // "Search the internet." behind a question adds nothing to it.
+            _ if repeats => {}
+            // "Read a.md and b.md": one call for each.
+            [_, _, ..] if gives(&step.tool) && is_path_only(tool) => {
+                steps.extend(things.paths.iter().map(|path| Step {
+                    clause: path.clone(),
+                    ..step.clone()
+                }));
+            }
+            _ => steps.push(step),
+        }
     }
     steps.truncate(STEPS_MAX);
     Ok(steps)
@@ -196,7 +228,11 @@ pub fn next(scene: &Scene, tools: &[ToolDefinition]) -> Result<Next, String> {
     }
     let mut served = vec![false; scene.done.len()];
     for step in plan(&scene.request, tools)? {
-        let call = scene.done.iter().zip(&served).position(|(done, is_served)| !is_served && done.tool == step.tool);
+        let call = scene
+            .done
+            .iter()
+            .zip(&served)
+            .position(|(done, is_served)| !is_served && done.tool == step.tool);
         match call {
             Some(index) => served[index] = true,
             None => return Ok(Next::Call(step)),
@@ -234,10 +270,15 @@ fn route<'t>(clause: &str, tools: &'t [ToolDefinition], has_given: bool) -> Resu
 }
 
 fn score(clause: &str, vector: &[f32], tool: &ToolDefinition) -> Result<f32, String> {
-    let puts = if takes_content(tool) && puts_into_file(clause) && has_path(tool) { PUTS_INTO_FILE } else { 0.0 };
+    let puts = if takes_content(tool) && puts_into_file(clause) && has_path(tool) {
+        PUTS_INTO_FILE
+    } else {
+        0.0
+    };
     match EXEMPLARS.tools.get(&tool.name) {
         Some(known) => {
-            let bonus = if known.needs.iter().any(|need| *need != Need::Reference && has(clause, *need)) { HAS_NEEDED } else { 0.0 };
+            let is_met = known.needs.iter().any(|need| *need != Need::Reference && has(clause, *need));
+            let bonus = if is_met { HAS_NEEDED } else { 0.0 } + if has_word(clause, &known.words) { HAS_WORD } else { 0.0 };
             Ok(nearest_exemplar(clause, vector, &known.exemplars)? + bonus + puts)
         }
         None => {
@@ -277,20 +318,41 @@ fn plain(text: &str) -> String {
 }
 
 fn first_word(text: &str) -> String {
-    text.chars().take_while(|letter| letter.is_alphabetic()).collect::<String>().to_lowercase()
+    text.chars()
+        .take_while(|letter| letter.is_alphabetic())
+        .collect::<String>()
+        .to_lowercase()
 }
 
 fn is_possible(clause: &str, tool: &ToolDefinition, has_given: bool) -> bool {
-    let Some(known) = EXEMPLARS.tools.get(&tool.name) else { return true };
+    let Some(known) = EXEMPLARS.tools.get(&tool.name) else {
+        return true;
+    };
     let is_met = |need: &Need| has(clause, *need) && (*need != Need::Reference || has_given);
-    known.needs.is_empty() || known.needs.iter().any(is_met)
+    let has_needed = known.needs.is_empty() || known.needs.iter().any(is_met);
+    has_needed && (!known.needs_word || has_word(clause, &known.words))
+}
+
+/// Is one of the words in the text, outside quotes?
+fn has_word(text: &str, words: &[String]) -> bool {
+    let mut text = text.to_lowercase();
+    for quote in things_in(&text.clone()).quotes {
+        text = text.replace(&quote, "");
+    }
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .any(|word| words.iter().any(|wanted| wanted == word))
 }
 
 fn has(clause: &str, need: Need) -> bool {
     let things = things_in(clause);
     match need {
         Need::Url => !things.urls.is_empty(),
-        Need::Path => !things.paths.is_empty() || ["called", "named"].iter().any(|word| clause.to_lowercase().contains(&format!(" {word} "))),
+        Need::Path => {
+            !things.paths.is_empty()
+                || ["called", "named"]
+                    .iter()
+                    .any(|word| clause.to_lowercase().contains(&format!(" {word} ")))
+        }
         Need::Reference => refers_back(clause),
     }
 }
@@ -306,14 +368,31 @@ fn has_path(tool: &ToolDefinition) -> bool {
     properties.is_some_and(|properties| properties.keys().any(|name| is_path_name(name)))
 }
 
+/// Is a path all that the tool must be given?
+fn is_path_only(tool: &ToolDefinition) -> bool {
+    let required = tool.input_schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|names| names.len() == 1 && names[0].as_str().is_some_and(is_path_name))
+}
+
 /// Is this the name of a property that holds text of any length?
 pub(crate) fn is_content(name: &str) -> bool {
-    matches!(name.to_ascii_lowercase().as_str(), "content" | "contents" | "text" | "body" | "message" | "data" | "fact" | "note")
+    matches!(
+        name.to_ascii_lowercase().as_str(),
+        "content" | "contents" | "text" | "body" | "message" | "data" | "fact" | "note"
+    )
 }
 
 /// Do later orders use this tool's result?
 pub(crate) fn gives(tool: &str) -> bool {
     EXEMPLARS.tools.get(tool).is_some_and(|known| known.gives)
+}
+
+/// What using the tool is called afterwards: "wrote".
+pub(crate) fn past_of(tool: &str) -> String {
+    EXEMPLARS
+        .tools
+        .get(tool)
+        .map_or_else(|| format!("used {tool} with"), |known| known.past.clone())
 }
 
 /// Does the phrase ask for text that has to be made first, such as a summary?
@@ -326,15 +405,17 @@ pub(crate) fn asks_for_new_text(phrase: &str) -> bool {
 fn implied(clause: &str, tools: &[ToolDefinition], has_given: bool) -> Result<Option<Step>, String> {
     let Some(object) = object_of(clause) else { return Ok(None) };
     let things = things_in(&object);
-    if !things_in(clause).quotes.is_empty() || (has_given && things.paths.is_empty() && refers_back(&object)) {
+    if !things_in(clause).quotes.is_empty() || said_in(clause).is_some() || (has_given && things.paths.is_empty() && refers_back(&object)) {
         return Ok(None);
     }
     let giving: Vec<ToolDefinition> = tools.iter().filter(|tool| gives(&tool.name)).cloned().collect();
-    Ok(route(&object, &giving, has_given)?.filter(|(_, score)| *score >= IMPLIED_NEAR_ENOUGH).map(|(tool, _)| Step {
-        tool: tool.name.clone(),
-        clause: object,
-        compose: None,
-    }))
+    Ok(route(&object, &giving, has_given)?
+        .filter(|(_, score)| *score >= IMPLIED_NEAR_ENOUGH)
+        .map(|(tool, _)| Step {
+            tool: tool.name.clone(),
+            clause: object,
+            compose: None,
+        }))
 }
 
 /// What is to be written in "write WHAT to PATH", without verb and target.

@@ -50,12 +50,20 @@ impl Sampler {
         seen.dedup();
         for id in seen {
             if let Some(logit) = logits.get_mut(id as usize) {
-                *logit = if *logit > 0.0 { *logit / REPEAT_PENALTY } else { *logit * REPEAT_PENALTY };
+                *logit = if *logit > 0.0 {
+                    *logit / REPEAT_PENALTY
+                } else {
+                    *logit * REPEAT_PENALTY
+                };
             }
         }
         let wanted = if self.temperature == 0.0 { 1 } else { CHOICE_MAX };
         let best = best_allowed(logits, wanted, is_allowed);
-        let picked = if self.temperature == 0.0 { best.first().copied() } else { self.by_chance(&best, logits) };
+        let picked = if self.temperature == 0.0 {
+            best.first().copied()
+        } else {
+            self.by_chance(&best, logits)
+        };
         let picked = picked.unwrap_or(0);
         self.recent.push(picked);
         picked

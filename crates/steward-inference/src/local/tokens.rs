@@ -65,7 +65,10 @@ impl Tokens {
         if tokens.id("<|start_header_id|>").is_some() {
             tokens.template = Template::Llama3;
         }
-        let declared = content.metadata.get("tokenizer.ggml.eos_token_id").and_then(|value| value.to_u32().ok());
+        let declared = content
+            .metadata
+            .get("tokenizer.ggml.eos_token_id")
+            .and_then(|value| value.to_u32().ok());
         let known = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>"];
         tokens.stops = known.iter().filter_map(|name| tokens.id(name)).chain(declared).collect();
         Ok(tokens)
@@ -215,7 +218,12 @@ impl<'a> TextStream<'a> {
     /// How many bytes at the end of the first `len` could be the beginning of a stop text.
     fn waiting_for_stop(&self, len: usize) -> usize {
         let seen = &self.held[..len];
-        let longest = |stop: &String| (1..=stop.len().min(len)).rev().find(|n| seen.ends_with(&stop.as_bytes()[..*n])).unwrap_or(0);
+        let longest = |stop: &String| {
+            (1..=stop.len().min(len))
+                .rev()
+                .find(|n| seen.ends_with(&stop.as_bytes()[..*n]))
+                .unwrap_or(0)
+        };
         self.stops.iter().map(longest).max().unwrap_or(0)
     }
 }

@@ -70,14 +70,20 @@ impl Weights for Shelf {
         if self.engine.is_none() {
             let begun = Instant::now();
             let engine = Engine::read(&self.path, self.config.context_tokens, self.config.threads).map_err(|problem| {
-                let kind = if self.path.is_file() { ModelErrorKind::Unsupported } else { ModelErrorKind::NotFound };
+                let kind = if self.path.is_file() {
+                    ModelErrorKind::Unsupported
+                } else {
+                    ModelErrorKind::NotFound
+                };
                 ModelError::new(kind, format!("{} cannot be loaded: {problem}", self.path.display()))
             })?;
             give_back_memory();
             tracing::info!(path = %self.path.display(), ms = begun.elapsed().as_millis() as u64, "the local model is loaded");
             self.engine = Some(engine);
         }
-        self.engine.as_mut().ok_or_else(|| ModelError::new(ModelErrorKind::Server, "the local model is not there"))
+        self.engine
+            .as_mut()
+            .ok_or_else(|| ModelError::new(ModelErrorKind::Server, "the local model is not there"))
     }
 }
 

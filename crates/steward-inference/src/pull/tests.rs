@@ -65,7 +65,7 @@ fn parts_are_joined_checked_and_kept_with_their_licence() {
     let licence = fs::read_to_string(home.path().join("tiny.license")).unwrap();
     assert!(licence.contains("Read it.") && licence.contains("the whole licence"));
     assert!(stages.contains(&Stage::Fetching) && stages.contains(&Stage::Unpacking));
-    assert_eq!(installed(home.path()).unwrap(), [model.clone()]);
+    assert_eq!(installed(home.path()).unwrap(), std::slice::from_ref(&model));
 
     assert_eq!(pull_source(&source, home.path(), &fetch, &mut |_| ()).unwrap(), model);
     assert_eq!(fetched.get(), 2, "a model that is there is not fetched again");

@@ -7,16 +7,26 @@ fn check(text: &str, wanted: &[&str]) {
 
 #[test]
 fn a_request_is_cut_where_a_new_order_begins() {
-    check("List the files here and write their names to inventory.md", &["List the files here", "write their names to inventory.md"]);
+    check(
+        "List the files here and write their names to inventory.md",
+        &["List the files here", "write their names to inventory.md"],
+    );
     check("Read a.txt, then tell me what it says.", &["Read a.txt", "tell me what it says."]);
     check("Please read a.txt. Then save it as b.txt", &["read a.txt", "save it as b.txt"]);
 }
 
 #[test]
 fn a_request_is_not_cut_between_things_or_in_quotes() {
+    check("In a.txt, write more", &["In a.txt, write more"]);
     check("Search for salt and pepper", &["Search for salt and pepper"]);
-    check("Write \"read this and list that. Write more\" to a.txt", &["Write \"read this and list that. Write more\" to a.txt"]);
-    check("Write this to a.txt: eggs, milk and read on", &["Write this to a.txt: eggs, milk and read on"]);
+    check(
+        "Write \"read this and list that. Write more\" to a.txt",
+        &["Write \"read this and list that. Write more\" to a.txt"],
+    );
+    check(
+        "Write this to a.txt: eggs, milk and read on",
+        &["Write this to a.txt: eggs, milk and read on"],
+    );
 }
 
 #[test]

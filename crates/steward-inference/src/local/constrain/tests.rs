@@ -42,12 +42,20 @@ fn numbers_arrays_and_choices_end_where_they_must() {
     check(&json!({"type": "integer"}), "012", false);
     check(&json!({"type": "number"}), "1.5", true);
     check(&json!({"type": "number"}), "1.", false);
-    check(&json!({"type": "array", "items": {"type": "integer"}, "minItems": 2}), "[1,22]", true);
+    check(
+        &json!({"type": "array", "items": {"type": "integer"}, "minItems": 2}),
+        "[1,22]",
+        true,
+    );
     check(&json!({"type": "array", "items": {"type": "integer"}, "minItems": 2}), "[1]", false);
     check(&json!({"anyOf": [{"type": "null"}, {"type": "boolean"}]}), "null", true);
     check(&json!({}), r#"{"a":[1,{"b":null}]}"#, true);
     check(&json!({"type": "object"}), r#"{"a":"b","c":2}"#, true);
-    check(&json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "boolean"}}}), r#"{"b":true}"#, true);
+    check(
+        &json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "boolean"}}}),
+        r#"{"b":true}"#,
+        true,
+    );
 }
 
 #[test]
@@ -72,10 +80,18 @@ fn a_value_cut_anywhere_can_be_closed_to_valid_json() {
         let mut acceptor = Acceptor::new(&schema);
         assert!(acceptor.push(&whole.as_bytes()[..cut]), "{cut}");
         let closing = acceptor.closing();
-        assert!(acceptor.push(&closing), "closing {:?} after {}", String::from_utf8_lossy(&closing), &cut);
+        assert!(
+            acceptor.push(&closing),
+            "closing {:?} after {}",
+            String::from_utf8_lossy(&closing),
+            &cut
+        );
         assert!(acceptor.is_finished());
         let mut text = whole.as_bytes()[..cut].to_vec();
         text.extend(closing);
-        assert!(serde_json::from_slice::<Value>(&text).is_ok() || String::from_utf8(text).is_err(), "{cut}");
+        assert!(
+            serde_json::from_slice::<Value>(&text).is_ok() || String::from_utf8(text).is_err(),
+            "{cut}"
+        );
     }
 }

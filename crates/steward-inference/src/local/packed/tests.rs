@@ -8,11 +8,23 @@ fn check(rows: usize, format: GgmlDType) {
     let (outputs, inputs) = (300, 64);
     let cell = |i: usize| ((i * 7919 % 1000) as f32 - 500.0) / 500.0;
     let matrix = Tensor::from_vec((0..outputs * inputs).map(cell).collect::<Vec<_>>(), (outputs, inputs), &Device::Cpu).unwrap();
-    let xs = Tensor::from_vec((0..rows * inputs).map(|i| cell(i + 3)).collect::<Vec<_>>(), (rows, inputs), &Device::Cpu).unwrap();
+    let xs = Tensor::from_vec(
+        (0..rows * inputs).map(|i| cell(i + 3)).collect::<Vec<_>>(),
+        (rows, inputs),
+        &Device::Cpu,
+    )
+    .unwrap();
     let packed = Packed::new(&QTensor::quantize(&matrix, format).unwrap()).unwrap();
     let wanted = xs.matmul(&matrix.t().unwrap()).unwrap();
     let got = packed.forward(&xs).unwrap();
-    let difference = (wanted - got).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    let difference = (wanted - got)
+        .unwrap()
+        .abs()
+        .unwrap()
+        .max_all()
+        .unwrap()
+        .to_scalar::<f32>()
+        .unwrap();
     assert!(difference < 0.15, "{rows} rows differ by {difference}");
 }
 

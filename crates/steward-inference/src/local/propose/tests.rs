@@ -43,7 +43,14 @@ fn each_tool_with_exemplars_has_six_or_more() {
 
 #[test]
 fn a_chat_needs_no_tool() {
-    for request in ["Hello there!", "What is the capital of Italy?", "Tell me a story about a dragon", "Thanks, that was great", "How do airplanes fly?", "Write a limerick"] {
+    for request in [
+        "Hello there!",
+        "What is the capital of Italy?",
+        "Tell me a story about a dragon",
+        "Thanks, that was great",
+        "How do airplanes fly?",
+        "Write a limerick",
+    ] {
         check(request, &[]);
     }
 }
@@ -71,6 +78,7 @@ fn a_tool_without_exemplars_is_known_by_its_description() {
 fn several_orders_are_served_in_turn() {
     check("List the files here and write their names to inventory.md", &["list", "write"]);
     check("Read a.txt, then save it as b.txt", &["read", "write"]);
+    check("Show me a.md and b.md", &["read", "read"]);
     check("Read meeting.md and tell me when we meet", &["read"]);
     check("Search for the word budget and put the result into found.txt", &["search", "write"]);
 }
@@ -121,5 +129,9 @@ fn steps_already_done_are_read_from_the_conversation() {
     assert!(is_call(after(request, &[]), "list"));
     assert!(is_call(after(request, &[("list", false)]), "write"));
     assert_eq!(after(request, &[("list", false), ("write", false)]), Next::Answer);
-    assert_eq!(after(request, &[("list", true)]), Next::Answer, "after a failure it is time to talk");
+    assert_eq!(
+        after(request, &[("list", true)]),
+        Next::Answer,
+        "after a failure it is time to talk"
+    );
 }

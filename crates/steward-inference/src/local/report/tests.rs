@@ -24,20 +24,26 @@ fn check(done: Vec<Done>, wanted: &str) {
 fn what_was_done_is_named() {
     let list = done("list", json!({"path": "."}), "a.md 1", false);
     let write = done("write", json!({"path": "b.md"}), "written", false);
-    check(vec![list, write], "Done: list ., then write b.md.");
+    check(vec![list, write], "I listed the folder, then wrote b.md.");
 }
 
 #[test]
 fn what_was_found_is_shown() {
-    check(vec![done("list", json!({"path": "."}), "a.md 1\n", false)], "list .:\na.md 1");
-    check(vec![done("search", json!({"pattern": "x"}), "", false)], "search x gave nothing.");
+    check(
+        vec![done("list", json!({"path": "."}), "a.md 1\n", false)],
+        "I listed the folder.\n\na.md 1",
+    );
+    check(
+        vec![done("search", json!({"pattern": "x"}), "", false)],
+        "I searched for x. Nothing was found.",
+    );
 }
 
 #[test]
 fn a_failure_is_said_with_its_reason() {
     check(
         vec![done("read", json!({"path": "x.md"}), "there is no file x.md", true)],
-        "I could not finish this: read x.md failed. there is no file x.md",
+        "I could not finish: read x.md did not succeed. there is no file x.md",
     );
 }
 
