@@ -359,12 +359,16 @@ fn join_parts(
             }
             hash.update(&piece[..len]);
             file.write_all(&piece[..len]).map_err(disk("writing", weights))?;
+            let before = bytes;
             bytes += len as u64;
-            progress(Progress {
-                stage: Stage::Unpacking,
-                bytes,
-                total: source.size_bytes.max(bytes),
-            });
+            // The archive gives small pieces; a listener wants to hear of each mebibyte.
+            if before >> 20 != bytes >> 20 || bytes == source.size_bytes {
+                progress(Progress {
+                    stage: Stage::Unpacking,
+                    bytes,
+                    total: source.size_bytes.max(bytes),
+                });
+            }
             if bytes > source.size_bytes {
                 // More than the pinned size cannot have the pinned checksum; do not fill the disk with it.
                 break;
