@@ -11,6 +11,7 @@ use steward_domain::id::{ApprovalId, CallId, SessionId, TurnId};
 use steward_domain::journal::{CallIntent, JournalEvent};
 use steward_store::blobs::NewBlob;
 use steward_store::{StoreError, Tx, blobs, journal, turns};
+use tracing::warn;
 
 use crate::approvals;
 use crate::config::{Agent, QueueMode};
@@ -35,10 +36,30 @@ impl TurnSink {
     }
 }
 
+impl TurnSink {
+    /// Writes what a compaction takes out of the prompt into the day's memory file, before it is cut.
+    async fn remember(&self, summary: &str) {
+        let now = self.now();
+        let path = format!("memory/{}.md", now.strftime("%Y-%m-%d"));
+        let text = format!("\n## {} session {}\n{}\n", now.strftime("%H:%M UTC"), self.session, summary.trim());
+        let (workbench, agent) = (Arc::clone(&self.runtime.workbench), self.agent.clone());
+        let written = tokio::task::spawn_blocking(move || workbench.append(&agent, &path, &text)).await;
+        // The journal keeps everything whatever happens to the file.
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => warn!(session.id = %self.session, reason, "a checkpoint could not be written to memory: {reason}"),
+            Err(error) => warn!(session.id = %self.session, error = %error, "a checkpoint could not be written to memory"),
+        }
+    }
+}
+
 impl JournalSink for TurnSink {
     fn record(&self, event: JournalEvent) -> BoxFuture<'_, Result<(), SinkError>> {
         let (turn, session, now) = (self.turn.clone(), self.session.clone(), self.now());
         async move {
+            if let JournalEvent::Compacted { summary, .. } = &event {
+                self.remember(summary).await;
+            }
             let appended = self.runtime.store.write(move |tx| append(tx, (&turn, &session), now, &event)).await;
             appended.map_err(sink_error)
         }

@@ -48,6 +48,11 @@ pub trait Workbench: Send + Sync {
     fn tools(&self, agent: &Agent) -> Result<Vec<Arc<dyn Tool>>, String>;
     /// Puts files back as they were.
     fn restorer(&self, agent: &Agent) -> Result<Box<dyn Restorer>, String>;
+    /// Adds text to the end of a file in the agent's workspace; blocks.
+    ///
+    /// # Errors
+    /// A sentence, such as a path that leads out of the workspace.
+    fn append(&self, agent: &Agent, path: &str, text: &str) -> Result<(), String>;
 }
 
 /// The flows. Surfaces share one behind an `Arc`.

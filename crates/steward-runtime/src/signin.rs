@@ -25,7 +25,7 @@ const IDLE_LIFE: Duration = Duration::from_secs(12 * 3_600);
 /// A session ends this long after its beginning.
 const ABSOLUTE_LIFE: Duration = Duration::from_secs(30 * 86_400);
 /// Shortest password.
-const PASSWORD_CHARS: usize = 10;
+const PASSWORD_CHARS: usize = 12;
 
 /// A session just begun.
 #[derive(Clone, Debug)]

@@ -356,6 +356,17 @@ impl Workbench for Bench {
         let workspace = Workspace::open(&agent.workspace).map_err(|error| format!("workspace {}: {error}", agent.workspace.display()))?;
         Ok(Box::new(WorkspaceRestorer(workspace)))
     }
+
+    fn append(&self, agent: &Agent, path: &str, text: &str) -> Result<(), String> {
+        let workspace = Workspace::open(&agent.workspace).map_err(|error| error.to_string())?;
+        let path = workspace.locate(path).map_err(|error| error.to_string())?;
+        let before = workspace.read_for_change(&path).map_err(|error| error.to_string())?;
+        let mut after = before.clone().unwrap_or_default();
+        after.extend_from_slice(text.as_bytes());
+        workspace
+            .replace(&path, before.as_deref(), Some(&after))
+            .map_err(|error| error.to_string())
+    }
 }
 
 struct KeptCheckpoints(CheckpointStore);

@@ -1,0 +1,10 @@
+//! The tools against a real folder, a real sandbox and a server on loopback.
+
+mod contract;
+mod files;
+mod patches;
+mod races;
+mod repeats;
+mod shell;
+mod stage;
+mod web;

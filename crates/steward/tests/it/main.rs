@@ -1,0 +1,22 @@
+//! Stories through the real binary: a house of its own for each test, a scripted model, the real store and sandbox.
+//!
+//! Nothing here knows the inside of the program: it types commands, calls the API and looks at files.
+
+mod access;
+mod approvals;
+mod backup;
+mod bad_config;
+mod bad_input;
+mod cli;
+mod fallback;
+mod guards;
+mod house;
+mod idle;
+mod main_job;
+mod postgres;
+mod prompt;
+mod running;
+mod steering;
+mod stop;
+mod turn_loop;
+mod undo;
