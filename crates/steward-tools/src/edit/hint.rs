@@ -24,7 +24,7 @@ pub(super) fn nearest(text: &str, old: &str) -> Option<String> {
             shown(&lines[start..end])
         ));
     }
-    let likeness = |line: &str| TextDiff::from_chars(&clip(line.trim()), &clip(first.trim())).ratio();
+    let likeness = |line: &str| TextDiff::from_chars(clip(line.trim()), clip(first.trim())).ratio();
     let rated = lines
         .iter()
         .enumerate()

@@ -23,7 +23,7 @@ const NAMES: [&str; 13] = [
 
 /// Is it a control file, at any depth? All of `.git` is: hooks, configuration, and files that point git to others.
 pub(super) fn is_control_file(path: &Path) -> bool {
-    let names = path.iter().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    let mut names = path.iter().map(|name| name.to_string_lossy().to_ascii_lowercase());
     let is_in_git = names.clone().any(|name| name == ".git");
-    is_in_git || names.last().is_some_and(|name| NAMES.contains(&name.as_str()))
+    is_in_git || names.next_back().is_some_and(|name| NAMES.contains(&name.as_str()))
 }

@@ -7,7 +7,16 @@ use steward_testkit::tool_contract;
 use crate::stage::{Stage, stage, stage_with};
 use crate::web::{answer, search_config, serve};
 
+/// Makes a rig on a thread of its own: a runtime may not start inside another one.
+fn apart(make: impl FnOnce() -> ToolRig + Send) -> ToolRig {
+    std::thread::scope(|scope| scope.spawn(make).join().expect("the rig is made"))
+}
+
 fn rig(tool: &str, arguments: serde_json::Value) -> ToolRig {
+    apart(|| plain_rig(tool, arguments))
+}
+
+fn plain_rig(tool: &str, arguments: serde_json::Value) -> ToolRig {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -83,14 +92,17 @@ tool_contract!(
     )
 );
 tool_contract!(shell, rig("shell", json!({ "command": "echo hello" })));
-tool_contract!(shell_poll, rig_with_process("shell_poll", json!({ "id": "p1" })));
-tool_contract!(shell_write, rig_with_process("shell_write", json!({ "id": "p1", "text": "x\n" })));
-tool_contract!(shell_kill, rig_with_process("shell_kill", json!({ "id": "p1" })));
+tool_contract!(shell_poll, apart(|| rig_with_process("shell_poll", json!({ "id": "p1" }))));
+tool_contract!(
+    shell_write,
+    apart(|| rig_with_process("shell_write", json!({ "id": "p1", "text": "x\n" })))
+);
+tool_contract!(shell_kill, apart(|| rig_with_process("shell_kill", json!({ "id": "p1" }))));
 tool_contract!(
     web_fetch,
-    rig_with_server("web_fetch", |port| json!({ "url": format!("http://127.0.0.1:{port}/") }))
+    apart(|| rig_with_server("web_fetch", |port| json!({ "url": format!("http://127.0.0.1:{port}/") })))
 );
-tool_contract!(web_search, rig_with_server("web_search", |_| json!({ "query": "boats" })));
+tool_contract!(web_search, apart(|| rig_with_server("web_search", |_| json!({ "query": "boats" }))));
 
 #[tokio::test]
 async fn all_tools_together_are_a_small_prompt() {

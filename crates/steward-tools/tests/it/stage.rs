@@ -88,6 +88,7 @@ pub(crate) async fn stage_with(config: Config, allow: &[String]) -> Stage {
     let workspace = Workspace::open(&root).expect("opened");
     let keeper = Arc::new(Keeper { root, ..Keeper::default() });
     let sandbox = Arc::new(Sandbox::probe(steward_sandbox::Config::default()).await);
+    assert_eq!(sandbox.backend(), Some(steward_sandbox::Backend::Bubblewrap), "{}", sandbox.why());
     let egress = Arc::new(Egress::new(Some(allow)));
     let tools = Toolbox::build(&config, workspace.clone(), sandbox, egress, keeper.clone());
     let tools = tools.into_iter().map(|tool| (tool.spec().name, tool)).collect();
