@@ -13,6 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
+# Byte code beside the sources would be a stray folder in the project.
+sys.dont_write_bytecode = True
+
 from parts import processes, table
 from parts.load import Deadline, OutOfTime
 from parts.measure import measure

@@ -89,14 +89,15 @@ class Series:
         }
 
 
-def one_by_one(endpoint, jobs, deadline):
-    """Sends each (session, text) after the one before has been answered."""
+def one_by_one(endpoint, jobs, deadline, wanted=""):
+    """Sends each (session, text) after the one before has been answered. An answer without `wanted` has failed."""
     client, series = Client(endpoint), Series()
     began = time.perf_counter()
     for session, text in jobs:
         if deadline.left() <= 0:
             break
-        series.take(client.turn(session, text))
+        took, is_good, answer = client.turn(session, text)
+        series.take((took, is_good and wanted in answer, answer))
     series.seconds = time.perf_counter() - began
     return series
 

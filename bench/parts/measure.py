@@ -4,7 +4,7 @@ import time
 
 from parts import processes
 from parts.load import Client, OutOfTime, at_once, one_by_one
-from parts.model import HELLO, USE_THE_TOOL, Direct, Model
+from parts.model import HELLO, TOOL_ANSWER, USE_THE_TOOL, Direct, Model, plain_script, tool_script
 from parts.processes import Unavailable
 
 TURNS_IN_SERIES = 40
@@ -19,12 +19,12 @@ CROWD_AT_ONCE = 32
 def measure(product, scripted_model, folder, deadline):
     """All figures of a product. What its time did not allow for is absent, and `cut` says so."""
     folder.mkdir(parents=True)
-    model = Model(scripted_model, folder, processes.free_port(), product.tool_call)
-    model.start()
+    model = Model(scripted_model, folder, processes.free_port())
+    model.start(plain_script())
     figures = {"name": product.name, "version": product.version(), "load_average_before": list_of_load()}
     try:
         product.prepare(folder, model.base_url, deadline)
-        figures["size_mib"] = product.size_mib()
+        figures["size_bytes"] = product.size_bytes()
         figures["direct_p50_ms"] = one_by_one(Direct(model.port), [("probe", HELLO)] * 50, deadline).figures()["p50_ms"]
         figures["starts"] = [cold_start(product, deadline) for _ in range(product.cold_starts)]
         product.start(deadline)
@@ -81,32 +81,35 @@ def settled(product, model, figures, deadline):
     def in_turn(jobs):
         return one_by_one(product, jobs, deadline)
 
+    def with_tool(jobs):
+        return one_by_one(product, jobs, deadline, wanted=TOOL_ANSWER)
+
     new = [(f"new-{number}", HELLO) for number in range(TURNS_IN_SERIES)]
     series("new_session", in_turn, new)
     series("same_session", in_turn, [("same", HELLO)] * TURNS_IN_SERIES)
-    series("tool", in_turn, [(f"tool-{number}", USE_THE_TOOL) for number in range(TURNS_WITH_TOOL)])
     sessions = [f"crowd-{number}" for number in range(SESSIONS)]
     each_once = [(session, HELLO) for session in sessions]
     series("sessions", lambda jobs: at_once(product, jobs, SESSIONS_AT_ONCE, deadline), each_once)
     figures["rss_after_sessions_mib"] = processes.rss_mib(pid)
-    hello(product, model, figures)
-    model.stop()
-    model.start()
-    first_answer(product, deadline)
     crowd = each_once * (CROWD_TURNS // SESSIONS)
     series("crowd", lambda jobs: at_once(product, jobs, CROWD_AT_ONCE, deadline), crowd)
+    model.start(tool_script(product.tool_call, TURNS_WITH_TOOL + 1))
+    # The first one pays for connections that the model before has closed.
+    with_tool([("tool-warm", USE_THE_TOOL)])
+    series("tool", with_tool, [(f"tool-{number}", USE_THE_TOOL) for number in range(TURNS_WITH_TOOL)])
+    figures["hello"] = hello(product, model)
 
 
-def hello(product, model, figures):
+def hello(product, model):
     """What a fresh session sends to the model, as a model that records it saw it on the same port."""
-    model.stop()
-    model.start(is_recording=True)
+    model.start(plain_script(), is_recording=True)
     client = Client(product)
     for number in range(3):
         client.turn(f"recorded-{number}", HELLO)
-        figures["hello"] = model.recorded(HELLO)
-        if figures["hello"]:
-            return
+        seen = model.recorded()
+        if seen:
+            return seen
+    return None
 
 
 def with_cpu(series, before, after):

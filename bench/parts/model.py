@@ -1,23 +1,21 @@
-"""The scripted model: answers at once, asks for one tool call where the message says so, and tells what it was asked."""
+"""The scripted model: answers at once, asks for a tool call where it is told to, and tells what it was asked."""
 
 import json
 from pathlib import Path
 
-from parts.load import Client
 from parts.processes import Server, clean_environment
 
 HELLO = "hello"
 USE_THE_TOOL = "use the tool"
 ANSWER = "Hello. What can I do for you?"
+TOOL_ANSWER = "The tool has answered."
 
 
 class Model:
     """One scripted model on a fixed port, so that another can take its place."""
 
-    def __init__(self, program, folder, port, tool_call):
+    def __init__(self, program, folder, port):
         self.program, self.folder, self.port = program, Path(folder), port
-        self.script = self.folder / "script.json"
-        self.script.write_text(json.dumps(script(tool_call)))
         self.record_file = self.folder / "record.jsonl"
         self.server = None
 
@@ -25,9 +23,12 @@ class Model:
     def base_url(self):
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def start(self, is_recording=False):
-        """A recording model makes each request durable first: do not time anything against it."""
-        words = [self.program, "--port", self.port, "--script", self.script]
+    def start(self, script, is_recording=False):
+        """Takes the place of the one before. A recording model makes each request durable first: time nothing against it."""
+        self.stop()
+        script_file = self.folder / "script.json"
+        script_file.write_text(json.dumps(script))
+        words = [self.program, "--port", self.port, "--script", script_file]
         if is_recording:
             words += ["--record", self.record_file]
         self.server = Server(words, self.folder / "model.log", clean_environment(self.folder))
@@ -38,10 +39,10 @@ class Model:
             self.server.stop()
             self.server = None
 
-    def recorded(self, text):
-        """The largest recorded request whose last user text holds `text`: its bytes and tools."""
+    def recorded(self):
+        """The largest recorded request: its bytes and tools."""
         lines = [json.loads(line) for line in self.record_file.read_text().splitlines()]
-        asked = [line for line in lines if line["event"] == "asked" and text in line["last_user_text"]]
+        asked = [line for line in lines if line["event"] == "asked"]
         if not asked:
             return None
         largest = max(asked, key=lambda line: line["body_bytes"])
@@ -61,18 +62,12 @@ class Direct:
         return {"model": "scripted", "user": session, "messages": [{"role": "user", "content": text}]}
 
 
-def script(tool_call):
+def plain_script():
+    return {"models": ["scripted"], "replies": [{"text": ANSWER}]}
+
+
+def tool_script(tool_call, turns):
+    """A call, then a text, and so on: some products add words of their own behind the person's, so only the order is sure."""
     name, arguments = tool_call
-    wants_tool = {"user_text": USE_THE_TOOL, "has_tool_result": False}
-    return {
-        "models": ["scripted"],
-        "replies": [
-            {"match": wants_tool, "tool_calls": [{"name": name, "arguments": arguments}]},
-            {"match": {"has_tool_result": True}, "text": "The tool has answered."},
-            {"text": ANSWER},
-        ],
-    }
-
-
-def is_there(endpoint):
-    return Client(endpoint).turn("probe", HELLO)[1]
+    one_turn = [{"tool_calls": [{"name": name, "arguments": arguments}]}, {"text": TOOL_ANSWER}]
+    return {"mode": "sequential", "models": ["scripted"], "replies": one_turn * turns}

@@ -53,8 +53,8 @@ class Peer:
             raise Unavailable(f"{name} {words[1]} failed: {lines[-1][:300]}")
         return done.stdout
 
-    def size_mib(self):
-        return sum(entry.lstat().st_size for entry in self.folder.rglob("*")) / 2**20
+    def size_bytes(self):
+        return sum(entry.lstat().st_size for entry in self.folder.rglob("*"))
 
 
 class OpenClaw(Peer):
@@ -107,8 +107,8 @@ class OpenClaw(Peer):
         endpoint = "gateway.http.endpoints.chatCompletions.enabled"
         self.run(self.command("config", "set", endpoint, "true"), self.environment(), min(60, deadline.left()))
 
-    def size_mib(self):
-        return super().size_mib() + (self.node_folder / "node").stat().st_size / 2**20
+    def size_bytes(self):
+        return super().size_bytes() + (self.node_folder / "node").stat().st_size
 
     def start(self, deadline):
         words = self.command("gateway", "run", "--port", self.port)

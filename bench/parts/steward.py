@@ -44,8 +44,8 @@ class Steward:
         created = self.run(["keys", "create", "bench", "--role", "member", "--json"], folder)
         self.key = json.loads(created)["key"]
 
-    def size_mib(self):
-        return self.program.stat().st_size / 2**20
+    def size_bytes(self):
+        return self.program.stat().st_size
 
     def start(self, deadline):
         words = [self.program, "serve", "--bind", "127.0.0.1:0"]
