@@ -103,6 +103,17 @@ pub struct Scene {
     pub done: Vec<Done>,
 }
 
+/// The person's words without the time that the agent puts before them, such as `[2026-01-31 08:15 UTC] `.
+///
+/// It is no word of the person: taken for one, it ends up in patterns and files.
+fn without_stamp(text: &str) -> &str {
+    let rest = text.strip_prefix('[').and_then(|rest| rest.split_once(" UTC] "));
+    match rest {
+        Some((time, words)) if time.len() == 16 && time.bytes().all(|byte| byte.is_ascii_digit() || b"-: ".contains(&byte)) => words,
+        Some(_) | None => text,
+    }
+}
+
 /// Finds the last request and the calls after it.
 pub fn scene_of(messages: &[Message]) -> Scene {
     let is_request = |message: &Message| {
@@ -114,7 +125,7 @@ pub fn scene_of(messages: &[Message]) -> Scene {
         return Scene::default();
     };
     let mut scene = Scene {
-        request: messages[at].joined_text(),
+        request: without_stamp(&messages[at].joined_text()).to_owned(),
         done: Vec::new(),
     };
     let mut ids = Vec::new();

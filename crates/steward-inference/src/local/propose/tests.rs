@@ -135,3 +135,10 @@ fn steps_already_done_are_read_from_the_conversation() {
         "after a failure it is time to talk"
     );
 }
+
+#[test]
+fn the_time_before_a_message_is_no_word_of_the_person() {
+    let asked = |text: &str| super::scene_of(&[steward_domain::message::Message::text(steward_domain::message::Role::User, text)]).request;
+    assert_eq!(asked("[2026-11-25 06:19 UTC] List the files here"), "List the files here");
+    assert_eq!(asked("[draft] List the files here"), "[draft] List the files here");
+}
