@@ -18,6 +18,7 @@ use crate::chat_commands::{self, Command};
 use crate::config::QueueMode;
 use crate::error::ServiceError;
 use crate::runtime::Runtime;
+use crate::sessions::own_thread;
 
 /// Messages that may wait in one session; older ones are dropped and the model is told.
 const QUEUE_CAP: usize = 20;
@@ -110,10 +111,16 @@ struct AcceptedMessage {
 }
 
 fn session_name(message: &NewMessage) -> SessionName {
+    // The threads of a platform are its own and several people may share one.
+    let is_platform = message.surface == Surface::Channel;
     SessionName {
         agent: message.agent.clone(),
         channel: message.channel.clone(),
-        thread: message.thread.clone(),
+        thread: if is_platform {
+            message.thread.clone()
+        } else {
+            own_thread(&message.principal, &message.thread)
+        },
         principal: message.principal.clone(),
     }
 }
@@ -125,7 +132,7 @@ fn accept(tx: &mut Tx<'_>, message: NewMessage, mode: QueueMode, now: Timestamp)
         id: InboundId::generate(),
         channel: message.channel.clone(),
         // The platform's ids are unique in a channel; ours are unique in a thread.
-        external_id: format!("{}/{}", message.thread, message.external_id),
+        external_id: format!("{}/{}", session.thread, message.external_id),
         session: session.id.clone(),
         principal: message.principal.clone(),
         surface: message.surface,
@@ -205,6 +212,10 @@ pub(crate) async fn begin_turn(runtime: &Arc<Runtime>, session: &SessionRow) -> 
     let begun = runtime
         .store
         .write(move |tx| {
+            // A message that came since the look at the rows has made its own turn.
+            if turns::open_of_session(tx, &session.id)?.is_some() {
+                return Ok(None);
+            }
             let waiting = inbox::waiting(tx, &session.id)?;
             let Some(first) = waiting.first() else { return Ok(None) };
             new_turn(tx, &session, &first.principal, first.surface, now).map(Some)

@@ -5,6 +5,7 @@ use steward_domain::clock::rfc3339;
 use steward_domain::id::SessionId;
 use steward_domain::journal::{JournalEvent, TurnStatus};
 use steward_domain::money::Usd;
+use steward_domain::principal::Principal;
 use steward_store::journal::JournalRow;
 use steward_store::sessions::SessionRow;
 use steward_store::{StoreError, Tx, journal, outbox, sessions};
@@ -86,8 +87,11 @@ impl Runtime {
     /// # Errors
     /// When it does not exist or is not the caller's to see.
     pub async fn session(&self, id_or_name: &str, identity: &Identity) -> Result<SessionRow, ServiceError> {
-        let wanted = id_or_name.to_owned();
-        let found = self.store.read(move |tx| sessions::by_id_or_thread(tx, &wanted)).await?;
+        let (wanted, own) = (id_or_name.to_owned(), own_thread(&identity.principal, id_or_name));
+        let found = self
+            .store
+            .read(move |tx| Ok(sessions::by_id_or_thread(tx, &own)?.or(sessions::by_id_or_thread(tx, &wanted)?)))
+            .await?;
         found
             .filter(|row| may_see(identity, &row.principal))
             .ok_or_else(|| ServiceError::not_found("session", id_or_name))
@@ -125,7 +129,7 @@ impl Runtime {
                 .read(move |tx| Ok((steward_store::turns::get(tx, &turn_id)?, journal::of_turn(tx, &turn_id)?)))
                 .await?;
             let (Some(row), of_turn) = whole else { continue };
-            messages.extend(messages_of(&view(&row, &session.thread, &of_turn), &of_turn));
+            messages.extend(messages_of(&view(&row, shown_name(&session), &of_turn), &of_turn));
         }
         let oldest_at = if has_more {
             messages.first().map(|message| message.at.clone())
@@ -183,6 +187,19 @@ impl Runtime {
     }
 }
 
+/// The thread under which a caller's session is kept. Everyone but the owner has names of their own: the same name is another session.
+pub(crate) fn own_thread(principal: &Principal, name: &str) -> String {
+    let prefix = format!("{principal}/");
+    let is_whole = *principal == Identity::owner().principal || name.starts_with(&prefix);
+    if is_whole { name.to_owned() } else { prefix + name }
+}
+
+/// The name that the caller gave.
+pub(crate) fn shown_name(row: &SessionRow) -> &str {
+    let rest = row.thread.strip_prefix(&row.principal.to_string());
+    rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(&row.thread)
+}
+
 fn line(row: SessionRow, first: Option<&JournalRow>) -> SessionLine {
     let title = match first.map(|entry| &entry.event) {
         Some(JournalEvent::TurnStarted { messages, .. }) => messages.first().map(shown_text).unwrap_or_default(),
@@ -190,7 +207,7 @@ fn line(row: SessionRow, first: Option<&JournalRow>) -> SessionLine {
     };
     SessionLine {
         id: row.id.to_string(),
-        name: row.thread,
+        name: shown_name(&row).to_owned(),
         agent: row.agent.to_string(),
         channel: row.channel.to_string(),
         title: title.trim().chars().take(TITLE_CHARS).collect(),

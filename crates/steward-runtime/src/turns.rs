@@ -22,6 +22,7 @@ use crate::error::ServiceError;
 use crate::hub::Watch;
 use crate::journal::TurnSink;
 use crate::runtime::Runtime;
+use crate::sessions::{own_thread, shown_name};
 
 /// One line of a list of turns.
 #[derive(Clone, Debug, Serialize)]
@@ -187,14 +188,17 @@ impl Runtime {
         let limit = usize::try_from(query.limit.clamp(1, 500)).unwrap_or(500);
         // A member's page holds only what is the member's.
         let principal = (!may(identity.role, Right::Read)).then(|| identity.principal.clone());
+        let own = query.session.as_deref().map(|name| own_thread(&identity.principal, name));
         let rows = self
             .store
             .read(move |tx| {
                 let session = match query.session {
-                    Some(name) => match sessions::by_id_or_thread(tx, &name)? {
-                        Some(row) => Some(row.id),
-                        None => return Ok(Vec::new()),
-                    },
+                    Some(name) => {
+                        match sessions::by_id_or_thread(tx, own.as_ref().unwrap_or(&name))?.or(sessions::by_id_or_thread(tx, &name)?) {
+                            Some(row) => Some(row.id),
+                            None => return Ok(Vec::new()),
+                        }
+                    }
                     None => None,
                 };
                 let filter = TurnFilter {
@@ -335,7 +339,7 @@ impl Runtime {
 
 /// The name that the caller gave to a turn's session.
 fn name_of(tx: &mut Tx<'_>, row: &TurnRow) -> Result<String, StoreError> {
-    Ok(sessions::get(tx, &row.session)?.map(|session| session.thread).unwrap_or_default())
+    Ok(sessions::get(tx, &row.session)?.map_or_else(String::new, |session| shown_name(&session).to_owned()))
 }
 
 fn line(row: TurnRow, session: String) -> TurnLine {

@@ -12,7 +12,9 @@ use steward_domain::message::Part;
 use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 use steward_store::outbox::{self, NewOutbox};
 
+use super::sessions::own_identity;
 use crate::runtime::Runtime;
+use crate::sessions::own_thread;
 
 pub(crate) struct MessageTool {
     runtime: Weak<Runtime>,
@@ -62,6 +64,11 @@ impl Tool for MessageTool {
             if !is_own && !runtime.channels.contains_key(&channel) {
                 return ToolOutcome::failed(format!("there is no channel {channel}"));
             }
+            let thread = match own_identity(&runtime, &context).await {
+                Ok(identity) if is_own => own_thread(&identity.principal, thread),
+                Ok(_) => thread.to_owned(),
+                Err(error) => return ToolOutcome::failed(error.to_string()),
+            };
             let now = runtime.clock.now();
             let key = format!("message-{}-{}", context.turn, context.call);
             let new = NewOutbox {
@@ -69,7 +76,7 @@ impl Tool for MessageTool {
                 session: context.session,
                 turn: Some(context.turn),
                 channel,
-                thread: thread.to_owned(),
+                thread,
                 text: text.clone(),
                 idempotency_key: key,
                 created_at: now,

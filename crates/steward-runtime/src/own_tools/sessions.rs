@@ -107,7 +107,7 @@ impl Tool for SessionsTool {
 }
 
 /// The agent sees what the person sees for whom it works: it never has more rights than its caller.
-async fn own_identity(runtime: &Runtime, context: &ToolContext) -> Result<Identity, ServiceError> {
+pub(super) async fn own_identity(runtime: &Runtime, context: &ToolContext) -> Result<Identity, ServiceError> {
     let turn = context.turn.clone();
     let row = runtime.store().read(move |tx| steward_store::turns::get(tx, &turn)).await?;
     let principal = row.map_or(Principal::Agent(context.agent.as_str().to_owned()), |row| row.principal);
