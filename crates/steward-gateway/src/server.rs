@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
@@ -25,6 +26,9 @@ use crate::routes::{self, Access};
 
 /// Bytes of a body after authentication: a request with images.
 const BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of the framework's own words on a refusal.
+const REFUSAL_BYTES: usize = 8 * 1024;
 
 /// What the gateway is made of.
 pub struct Parts {
@@ -98,9 +102,26 @@ fn app(gateway: Arc<Gateway>) -> Router {
 async fn authorise(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let dialect = routes::dialect_of(request.uri().path());
     match check(&gateway, &mut request).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => readable(next.run(request).await, dialect).await,
         Err(error) => in_dialect(error, dialect).into_response(),
     }
+}
+
+/// What the framework refuses by itself is plain text; it gets the shape of every other error.
+async fn readable(response: Response, dialect: Option<Dialect>) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_plain = status.is_client_error() && kind.is_some_and(|kind| kind.starts_with("text/plain"));
+    if !is_plain {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), REFUSAL_BYTES).await.unwrap_or_default();
+    let code = if status == StatusCode::PAYLOAD_TOO_LARGE {
+        "too_large"
+    } else {
+        "invalid_request"
+    };
+    in_dialect(ApiError::new(status.as_u16(), code, String::from_utf8_lossy(&text)), dialect).into_response()
 }
 
 async fn check(gateway: &Gateway, request: &mut Request) -> Result<(), ApiError> {

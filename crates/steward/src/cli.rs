@@ -198,7 +198,7 @@ pub(crate) enum Models {
 pub(crate) enum Providers {
     /// List them
     List,
-    /// Make one real, tiny call
+    /// Ask it for its models, with each key; nothing is spent
     Test {
         /// Its name
         name: String,

@@ -22,10 +22,20 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) if usage.use_stderr() && std::env::args().any(|word| word == "--json") => {
+            let text = usage.to_string();
+            let (sentence, rest) = text.split_once('\n').unwrap_or((&text, ""));
+            let failure = Failure::new(Exit::Usage, "usage", sentence.trim_start_matches("error: "));
+            output::aside(&failure.with_hint(rest.split_whitespace().collect::<Vec<_>>().join(" ")).json());
+            return ExitCode::from(Exit::Usage as u8);
+        }
+        Err(usage) => usage.exit(),
+    };
     let is_json = cli.json;
     start_logs(matches!(cli.command, Some(Command::Serve(_))));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

@@ -51,7 +51,7 @@ impl Operations for HouseOperations {
     fn run(&self, operation: Operation) -> BoxFuture<'_, Result<Value, ServiceError>> {
         async move {
             match operation {
-                Operation::TestProvider(name) => Ok(json!(self.house.router.test_provider(&name).await)),
+                Operation::TestProvider(name) => test_provider(&self.house, &name).await,
                 Operation::CheckConfig(text) => Ok(check_config(&self.house, &text)),
                 Operation::SetConfig { key, value } => set_config(&self.house, &key, value).await,
                 Operation::PullModel(name) => pull_model(&self.house, name).await,
@@ -135,6 +135,14 @@ fn providers(house: &House) -> Value {
         })
         .collect();
     json!({"items": items})
+}
+
+async fn test_provider(house: &House, name: &str) -> Result<Value, ServiceError> {
+    let is_configured = house.configuration.load().providers.contains_key(name);
+    if name != "local" && !is_configured && !house.router.catalog().providers().contains_key(name) {
+        return Err(ServiceError::not_found("provider", name));
+    }
+    Ok(json!(house.router.test_provider(name).await))
 }
 
 fn dialect_name(dialect: ProviderDialect) -> &'static str {

@@ -57,6 +57,9 @@ impl Embedded {
 /// `steward serve`.
 pub(crate) async fn run(home: &Home, bind: Option<String>) -> Result<()> {
     home.create()?;
+    // Taken before the file is read and before anyone is told, so that no edit and no signal is missed.
+    let seen = stamp(home);
+    let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let configuration = Configuration::load(home)?;
     let bind = bind.unwrap_or_else(|| configuration.server.bind.clone());
     let server = start(home, configuration, &bind).await?;
@@ -75,8 +78,11 @@ pub(crate) async fn run(home: &Home, bind: Option<String>) -> Result<()> {
             token.expose()
         ));
     }
-    let watcher = tokio::spawn(watch_configuration(home.clone(), Arc::clone(&server.house)));
-    wait_for_signal().await?;
+    let watcher = tokio::spawn(watch_configuration(home.clone(), Arc::clone(&server.house), seen));
+    tokio::select! {
+        _ = signals.0.recv() => {}
+        _ = signals.1.recv() => {}
+    }
     info!("stopping; open turns go on at the next start");
     watcher.abort();
     server.stop().await;
@@ -133,19 +139,8 @@ async fn start(home: &Home, configuration: Configuration, bind: &str) -> Result<
     })
 }
 
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
-}
-
 /// Takes the file's changes: whole when it is right, not at all when it is wrong.
-async fn watch_configuration(home: Home, house: Arc<House>) {
-    let mut seen = stamp(&home);
+async fn watch_configuration(home: Home, house: Arc<House>, mut seen: Option<(SystemTime, u64)>) {
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
         let now = stamp(&home);

@@ -25,7 +25,10 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_right_name() {
 #[test]
 fn a_wrong_type_is_named_with_its_place() {
     check("[server]\nbind = 7\n", &["line 2, column 8", "string"]);
-    check("[agents.main]\nlimits = { steps = \"many\" }\n", &["line 2, column 20", "invalid type"]);
+    check(
+        "[agents.main]\nlimits = { steps = \"many\" }\n",
+        &["line 2, column 20", "invalid type"],
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn a_running_server_keeps_the_last_good_configuration_and_takes_the_next_g
     .await;
     let shown = house.get("/api/config").await;
     assert_eq!(shown["valid"], false, "{shown}");
-    assert!(shown["error"].as_str().unwrap().contains("line 14"), "{shown}");
+    assert!(shown["error"].as_str().unwrap().contains("line 17, column 20"), "{shown}");
     assert_eq!(house.get("/api/agents").await["items"].as_array().unwrap().len(), 1);
     assert_eq!(house.say("s", "still there?").await["status"], "done");
     house.configure(&(good + "\n[agents.helper]\nlimits = { steps = 7 }\n"));

@@ -35,7 +35,7 @@ impl Door {
     }
 }
 
-/// Is there a process, other than Steward's own, with this word among its arguments?
+/// Is there a process whose arguments, each with a zero behind it, hold this?
 fn runs(word: &str) -> bool {
     let folders = fs::read_dir("/proc").unwrap();
     let lines = folders.filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
@@ -52,7 +52,7 @@ async fn sleeping_command_ends(door: Door) {
     ]))
     .await;
     let turn = house.begin("s", "sleep").await;
-    until("the command runs", async || runs(&length)).await;
+    until("the command runs", async || runs(&format!("sleep\0{length}"))).await;
     let began = Instant::now();
     door.stop(&house, "s", &turn).await;
     house.wait_for_status(&turn, "stopped").await;
@@ -132,7 +132,7 @@ async fn a_killed_server_leaves_no_command_behind() {
     ]))
     .await;
     let turn = house.begin("s", "sleep").await;
-    until("the command runs", async || runs(&length)).await;
+    until("the command runs", async || runs(&format!("sleep\0{length}"))).await;
     house.crash_and_restart().await;
     until("no process is left", async || !runs(&length)).await;
     let turn = house.end_of(&turn).await;
