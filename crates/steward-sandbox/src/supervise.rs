@@ -23,6 +23,9 @@ use crate::workspace::Lease;
 const MEMORY_CHECK: Duration = Duration::from_millis(250);
 /// How long the outer process may take to notice that the inner one is dead.
 const GRACE: Duration = Duration::from_millis(500);
+/// Looks at a process that was told to stop, and the pause between them.
+const STILL_LOOKS: u32 = 500;
+const STILL_PAUSE: Duration = Duration::from_micros(100);
 
 /// The means to stop a running command; shared by its handle, its streams and its supervisor.
 #[derive(Debug)]
@@ -94,6 +97,8 @@ impl Control {
     /// The sandbox is being set up: hold the outer process still, kill what it has made so far, then itself.
     fn kill_half_started(&self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::STOP);
+        // A signal is only on its way yet: until it stands still the outer process can make one more child.
+        wait_until_still(self.pid);
         for child in children(self.pid) {
             if let Some(child) = Pid::from_raw(child) {
                 // The parent is stopped and cannot collect it, so the number still means this child.
@@ -262,6 +267,19 @@ async fn finish(process: &mut tokio::process::Child, control: &Control, reason: 
         };
     }
     Ok((code, Ended::ByItself))
+}
+
+/// Waits until a process that was told to stop stands still or is gone; a fraction of a millisecond, bounded all the same.
+fn wait_until_still(pid: i32) {
+    for _ in 0..STILL_LOOKS {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The state follows the name, which ends at the last bracket.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        if !matches!(state, Some('R' | 'S' | 'D')) {
+            return;
+        }
+        std::thread::sleep(STILL_PAUSE);
+    }
 }
 
 fn read_status(file: &OwnedFd) -> String {
