@@ -15,6 +15,8 @@ mod migrations;
 pub mod outbox;
 mod postgresql;
 mod reader;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod sessions;
 pub mod signin_links;
 pub mod spend;

@@ -55,8 +55,12 @@ impl SqliteConnection {
     pub(crate) fn open_writer(db: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Self::open(db, flags)?;
+        #[cfg(not(feature = "sabotage"))]
+        let synchronous = "FULL";
+        #[cfg(feature = "sabotage")]
+        let synchronous = crate::sabotage::synchronous();
         let setup = format!(
-            "PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
+            "PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON;
              PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=67108864;"
         );
         connection
@@ -74,6 +78,21 @@ impl SqliteConnection {
             )));
         }
         Ok(connection)
+    }
+
+    /// Takes back what a crash left half done before the file came to WAL mode; a connection that cannot write would be refused.
+    pub(crate) fn finish_rollback(db: &Path) -> Result<(), StoreError> {
+        let mut journal = db.as_os_str().to_owned();
+        journal.push("-journal");
+        if !Path::new(&journal).exists() {
+            return Ok(());
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // The first read rolls back.
+        let read = Self::open(db, flags)?
+            .inner
+            .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()));
+        read.map_err(|error| sql_error("cannot take back what a crash left half done", error))
     }
 
     /// A connection that cannot write.

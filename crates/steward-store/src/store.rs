@@ -306,6 +306,7 @@ fn open_writer(source: &Source, now: Timestamp) -> Result<Connection, StoreError
     let mut connection = match source {
         Source::Sqlite(path) => {
             if path.exists() {
+                SqliteConnection::finish_rollback(path)?;
                 // Checked on a connection that cannot write, before WAL mode and the like change the file.
                 migrations::check_version(&mut Connection::Sqlite(SqliteConnection::open_reader(path)?))?;
             }

@@ -54,6 +54,25 @@ async fn a_sound_database_has_no_findings(database: Database) {
     assert_eq!(store.integrity_check().await.unwrap(), Vec::<String>::new());
 }
 
+/// A crash before the file came to WAL mode leaves a rollback journal, and what was half done is in the file already.
+#[test]
+fn a_database_that_was_being_made_at_a_crash_opens() {
+    let database = Database::sqlite();
+    let path = database.folder.path().join("steward.db");
+    let made = database.folder.path().join("made.db");
+    let maker = rusqlite::Connection::open(&made).unwrap();
+    let spill = "PRAGMA cache_size=1; CREATE TABLE early (text TEXT); BEGIN;
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO early SELECT hex(zeroblob(100)) FROM n;";
+    maker.execute_batch(spill).unwrap();
+    fs::copy(&made, &path).unwrap();
+    fs::copy(made.with_extension("db-journal"), path.with_extension("db-journal")).unwrap();
+    drop(database.open());
+    let count = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT COUNT(*) FROM early", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count.unwrap(), 0);
+}
+
 #[test]
 fn a_second_owner_of_the_file_is_refused_until_the_first_is_gone() {
     let database = Database::sqlite();
