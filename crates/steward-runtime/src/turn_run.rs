@@ -25,8 +25,9 @@ use crate::runtime::Runtime;
 use crate::turn_queue::{RunningTurn, Wake};
 use crate::workspace_files;
 
-/// How long the session waits before it tries again when the store cannot be written.
+/// How long the session waits before it tries again when the store cannot be written; twice as long each time, up to the longest.
 const STORE_RETRY: Duration = Duration::from_secs(2);
+const STORE_RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// How long a turn waits for more messages of a platform before it begins.
 const DEBOUNCE: Duration = Duration::from_millis(500);
 /// Events of a session read back as history.
@@ -72,10 +73,11 @@ impl Runtime {
     }
 
     async fn serve_session(self: &Arc<Self>, session: &SessionId) {
+        let mut wait = STORE_RETRY;
         loop {
             let outcome = self.serve_once(session).await;
             match outcome {
-                Ok(true) => {}
+                Ok(true) => wait = STORE_RETRY,
                 Ok(false) => {
                     if self.queues.try_release(session) {
                         return;
@@ -84,9 +86,10 @@ impl Runtime {
                 Err(cause) => {
                     error!(session.id = %session, error = %cause, "session {session} cannot go on, trying again");
                     tokio::select! {
-                        () = self.clock.sleep(STORE_RETRY) => {}
+                        () = self.clock.sleep(wait) => {}
                         () = self.shutdown.cancelled() => {}
                     }
+                    wait = (wait * 2).min(STORE_RETRY_LONGEST);
                 }
             }
             if self.shutdown.is_cancelled() {
@@ -165,6 +168,9 @@ impl Runtime {
         let id = row.id.clone();
         let events = self.store.read(move |tx| journal::of_turn(tx, &id)).await?;
         if !events.is_empty() {
+            // An answer that cannot be kept is paid for in vain, so a store that cannot write is found out before the model is asked.
+            let (touched, now) = (session.id.clone(), self.clock.now());
+            self.store.write(move |tx| sessions::touch(tx, &touched, now)).await?;
             let is_recovery = !self.take_settled(&row.id);
             return Ok((events.into_iter().map(|entry| entry.event).collect(), is_recovery));
         }
