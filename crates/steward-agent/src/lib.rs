@@ -7,6 +7,8 @@ pub mod context;
 mod fold;
 mod guard;
 pub mod live;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod sink;
 pub mod state;
 pub mod tokens;

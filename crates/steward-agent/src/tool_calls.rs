@@ -143,6 +143,8 @@ impl Loop<'_> {
             Decision::Allow => {}
         }
         let may_have_begun = is_recovery && call.may_have_begun();
+        #[cfg(feature = "sabotage")]
+        let may_have_begun = may_have_begun && !crate::sabotage::is_out(crate::sabotage::Guard::Repeats);
         if may_have_begun && intent.repeat == Repeat::Never {
             let reason =
                 "Steward was restarted while this call ran; it may have taken effect. Check the state of the world before anything else.";

@@ -82,7 +82,14 @@ pub(crate) struct Loop<'a> {
 pub async fn run(turn: &Turn, events: &[JournalEvent], is_recovery: bool, sink: &dyn JournalSink) -> Result<TurnEnd, SinkError> {
     let state = TurnState::replay(events);
     let prefix = context::prefix(&turn.background.files, turn.tools.definitions(), &turn.limits);
-    Loop { turn, sink, prefix }.run(state, is_recovery).await
+    #[cfg(feature = "sabotage")]
+    let late = crate::sabotage::LateSink::new(sink);
+    #[cfg(feature = "sabotage")]
+    let sink: &dyn JournalSink = &late;
+    let end = Loop { turn, sink, prefix }.run(state, is_recovery).await?;
+    #[cfg(feature = "sabotage")]
+    late.flush().await?;
+    Ok(end)
 }
 
 /// Sums up everything before this turn. Gives the estimated tokens before and after.

@@ -12,6 +12,8 @@ mod failure;
 mod home;
 mod operations;
 mod output;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod serve;
 mod system_clock;
 mod wiring;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         }
         Err(usage) => usage.exit(),
     };
+    #[cfg(feature = "sabotage")]
+    sabotage::take_out_named_guard();
     let is_json = cli.json;
     start_logs(matches!(cli.command, Some(Command::Serve(_))));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
