@@ -47,7 +47,7 @@ pub(crate) fn bench(words: &[String]) -> Result<()> {
     }
 }
 
-/// Runs the tests of the binary with full counts and writes their figures.
+/// Runs the stories and the crash tests of the binary with full counts and writes their figures.
 pub(crate) fn prove() -> Result<()> {
     setup::setup()?;
     build_release()?;
@@ -74,6 +74,9 @@ fn story_tests(seed: u64) -> Job {
         "steward",
         "--test",
         "it",
+        "--test",
+        "crash",
+        "--no-fail-fast",
         "--",
         "--nocapture",
         "--test-threads",
