@@ -86,7 +86,7 @@ impl Loop<'_> {
     /// `is_recovery`: the process that journaled the intents is gone, so a call may have begun already.
     pub(crate) async fn settle_calls(&self, state: &mut TurnState, mut is_recovery: bool) -> Result<Settled, SinkError> {
         while let Some(group) = next_group(&state.calls) {
-            if group.iter().any(|call| is_unanswered(call)) {
+            if group.iter().any(is_unanswered) {
                 self.open_approvals(state).await?;
                 return Ok(Settled::Waiting);
             }
