@@ -1,5 +1,6 @@
 //! Puts the house together from a configuration. The only place where adapters are named.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -175,9 +176,8 @@ impl LocalModels {
         let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         made.retain(|name, _| installed.iter().any(|model| format!("local/{}", model.name) == *name));
         for model in installed {
-            let name = format!("local/{}", model.name);
-            if !made.contains_key(&name) {
-                made.insert(name, local_model(&model.path, configuration)?);
+            if let Entry::Vacant(place) = made.entry(format!("local/{}", model.name)) {
+                place.insert(local_model(&model.path, configuration)?);
             }
         }
         Ok(made.clone())

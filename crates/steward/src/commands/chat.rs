@@ -216,11 +216,7 @@ fn show(event: &Value, has_text: &mut bool) {
             *has_text = true;
             output::piece(text(event, "text"));
         }
-        "step" => {
-            if std::mem::take(has_text) {
-                output::line("");
-            }
-        }
+        "step" if std::mem::take(has_text) => output::line(""),
         "call" => {
             let call = &event["call"];
             output::aside(&format!("· {} {} ({})", text(call, "tool"), call["args"], text(call, "decision")));
