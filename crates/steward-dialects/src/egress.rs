@@ -2,6 +2,7 @@
 //!
 //! Opens no connection and adds no key; what it gives is complete but for authentication.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use steward_domain::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest};
 use steward_domain::usage::Usage;
@@ -34,7 +35,7 @@ pub struct EncodedRequest {
 }
 
 /// Where one provider departs from its dialect. All off is the plain dialect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quirks {
     /// Chat: the output limit is called `max_completion_tokens`, not `max_tokens`.

@@ -1,5 +1,6 @@
 //! What a turn leaves behind: the events that recovery, the console and receipts are made from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -114,7 +115,7 @@ pub enum JournalEvent {
 }
 
 /// A part of the context, for `steward turns show --context`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContextPart {
     /// `rules`, `SOUL.md`, `history` …
     pub name: String,
@@ -147,7 +148,7 @@ pub struct CallIntent {
 }
 
 /// Where a turn stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TurnStatus {
     /// Going on.

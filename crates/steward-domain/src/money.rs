@@ -1,10 +1,12 @@
 //! Exact money: whole pico-dollars (10⁻¹² USD), shown and read as decimal text. No floating point.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const PICO_DIGITS: usize = 12;
@@ -109,6 +111,20 @@ impl FromStr for Usd {
         let fraction: i128 = padded.parse().map_err(|_| refuse())?;
         let pico = whole * PICO_PER_USD + fraction;
         Ok(Usd(if is_negative { -pico } else { pico }))
+    }
+}
+
+impl JsonSchema for Usd {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Usd".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "decimal"})
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use steward_dialects::egress::Quirks;
 use steward_domain::secret::Secret;
@@ -11,7 +12,7 @@ use steward_domain::secret::Secret;
 mod duration;
 
 /// One provider: who serves models, and how to reach it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderConfig {
     /// The wire format; providers of the shipped catalogue need none.
@@ -22,9 +23,11 @@ pub struct ProviderConfig {
     pub auth: Option<AuthStyle>,
     /// The one key: `${NAME}` of the environment, `vault:NAME`, or the key itself.
     #[serde(deserialize_with = "optional_secret")]
+    #[schemars(with = "Option<String>")]
     pub api_key: Option<Secret<String>>,
     /// Several keys of equal weight.
     #[serde(deserialize_with = "secrets")]
+    #[schemars(with = "Vec<String>")]
     pub api_keys: Vec<Secret<String>>,
     /// Several keys with weights and scopes.
     pub keys: Vec<KeyConfig>,
@@ -52,7 +55,7 @@ impl ProviderConfig {
 }
 
 /// The wire format of a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum ProviderDialect {
     /// OpenAI chat completions.
     #[serde(rename = "openai-chat")]
@@ -72,7 +75,7 @@ pub enum ProviderDialect {
 }
 
 /// How a key is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthStyle {
     /// `Authorization: Bearer KEY`.
@@ -93,11 +96,12 @@ impl AuthStyle {
 }
 
 /// One of several keys.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
     /// `${NAME}` of the environment, `vault:NAME`, or the key itself.
     #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String")]
     pub value: Secret<String>,
     /// Its share of the calls beside the other keys' weights; 1 unless said.
     #[serde(default = "one")]
@@ -111,7 +115,7 @@ pub struct KeyConfig {
 }
 
 /// What is known of one model: overrides the shipped catalogue field by field. Prices in US dollars, at most six decimals a million tokens.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// Input, a million tokens.
@@ -149,7 +153,7 @@ pub struct ModelConfig {
 }
 
 /// How dear and able a model is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// Cheap and quick.
@@ -161,7 +165,7 @@ pub enum Tier {
 }
 
 /// One route: a named policy over targets.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
     /// How a target is picked.
@@ -195,7 +199,7 @@ impl RouteConfig {
 }
 
 /// How a target is picked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// The first healthy one.
@@ -204,7 +208,7 @@ pub enum Strategy {
 }
 
 /// One target of a route.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetConfig {
     /// `provider/model`.
@@ -215,17 +219,20 @@ pub struct TargetConfig {
 }
 
 /// How long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimeoutConfig {
     /// For the first content of one attempt; 2m unless said. Models in this process have no such limit unless it is said.
     #[serde(deserialize_with = "duration::optional")]
+    #[schemars(with = "Option<String>")]
     pub first_token: Option<Duration>,
     /// Between two pieces of content; 1m unless said.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(with = "duration::text")]
+    #[schemars(with = "String")]
     pub between_tokens: Duration,
     /// For the whole call, retries and fallbacks included; 10m unless said.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(with = "duration::text")]
+    #[schemars(with = "String")]
     pub total: Duration,
 }
 
@@ -240,16 +247,18 @@ impl Default for TimeoutConfig {
 }
 
 /// How often to try again on one target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
     /// Retries after the first try; 0 is legal, 2 unless said.
     pub attempts: u32,
     /// The first backoff is at most this; 250ms unless said.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(with = "duration::text")]
+    #[schemars(with = "String")]
     pub base: Duration,
     /// No backoff and no obeyed `retry-after` is longer; 8s unless said.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(with = "duration::text")]
+    #[schemars(with = "String")]
     pub max: Duration,
 }
 
@@ -264,16 +273,18 @@ impl Default for RetryConfig {
 }
 
 /// When to leave a failing target alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
     /// This many failures …
     pub failures: u32,
     /// … within this time open it. 5 in 60s unless said.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(with = "duration::text")]
+    #[schemars(with = "String")]
     pub window: Duration,
     /// Once open, one probe is let through after this; 30s unless said.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(with = "duration::text")]
+    #[schemars(with = "String")]
     pub cooldown: Duration,
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::id::RequestId;
 
@@ -14,7 +15,7 @@ use crate::config::Strategy;
 const RECORD_LIMIT: usize = 4_096;
 
 /// How one call was decided.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The route, or the target asked for by name.
     pub route: String,
@@ -29,7 +30,7 @@ pub struct Explanation {
 }
 
 /// One target that could be chosen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Candidate {
     /// `provider/model`.
     pub target: String,
@@ -42,7 +43,7 @@ pub struct Candidate {
 }
 
 /// A price, as shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CandidatePrice {
     /// US dollars a million input tokens.
     pub input_usd_per_mtok: String,
@@ -53,7 +54,7 @@ pub struct CandidatePrice {
 }
 
 /// One upstream request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AttemptRecord {
     /// `provider/model`.
     pub target: String,

@@ -1,11 +1,13 @@
 //! `[policy]` of the configuration file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use steward_domain::decision::{Decision, Effect};
 
 /// Rules that come before the shipped table.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "PolicyConfig")]
 pub struct Config {
     /// What holds for effects that no rule speaks of; absent, the shipped table decides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,7 +21,7 @@ pub struct Config {
 }
 
 /// One rule: it matches when every field it names matches.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleConfig {
     /// A tool's name, or a group such as `files`.

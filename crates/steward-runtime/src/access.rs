@@ -1,5 +1,6 @@
 //! What a signed-in person or a key may do on the surfaces. One table for all of them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::id::KeyId;
 use steward_domain::principal::{Principal, Role};
@@ -36,7 +37,7 @@ impl Identity {
 }
 
 /// What a call on a surface needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Right {
     /// Talk to agents and models.

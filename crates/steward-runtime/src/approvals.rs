@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -31,7 +32,7 @@ const EXPIRY: Duration = Duration::from_secs(10 * 60);
 const QUESTION_EXPIRY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A question as surfaces show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ApprovalView {
     /// Its id.
     pub id: String,

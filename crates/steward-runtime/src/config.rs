@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use steward_budget::price::Price;
 use steward_domain::id::AgentName;
@@ -13,7 +14,7 @@ use steward_domain::money::Usd;
 use steward_policy::policy::Policy;
 
 /// One agent, as written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentConfig {
     /// The route, or `provider/model`, that it thinks with.
@@ -41,20 +42,26 @@ impl Default for AgentConfig {
 }
 
 /// Limits of one turn, as written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Model calls; 20 unless said.
+    #[schemars(extend("default" = TurnLimits::default().steps))]
     pub steps: Option<u32>,
     /// Tokens in and out; 2,000,000 unless said.
+    #[schemars(extend("default" = TurnLimits::default().tokens))]
     pub tokens: Option<u64>,
     /// US dollars for model calls; 0.50 unless said.
+    #[schemars(extend("default" = 0.5))]
     pub turn_usd: Option<f64>,
     /// Wall time, such as `30m`.
+    #[schemars(extend("default" = "30m"))]
     pub turn_time: Option<String>,
     /// Characters of one tool result in the prompt; 16,000 unless said.
+    #[schemars(extend("default" = TurnLimits::default().tool_output_chars))]
     pub tool_output_chars: Option<usize>,
     /// Equal calls with equal results that end the turn; 3 unless said.
+    #[schemars(extend("default" = TurnLimits::default().repeats))]
     pub repeats: Option<u32>,
 }
 
@@ -92,7 +99,7 @@ impl LimitsConfig {
 }
 
 /// What a message does that comes while a turn runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueMode {
     /// It joins the running turn before the next model call.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use steward_domain::clock::{Timestamp, rfc3339};
@@ -45,7 +46,7 @@ pub struct NewKey {
 }
 
 /// A key just made: the only time its secret is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CreatedKey {
     /// Its id.
     pub id: String,
@@ -60,7 +61,7 @@ pub struct CreatedKey {
 }
 
 /// A key in a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct KeyLine {
     /// Its id.
     pub id: String,

@@ -1,5 +1,6 @@
 //! Sessions and their messages as surfaces show them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::clock::rfc3339;
 use steward_domain::id::SessionId;
@@ -21,7 +22,7 @@ const PUSHED: usize = 100;
 const TITLE_CHARS: usize = 60;
 
 /// One line of the list of sessions.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SessionLine {
     /// Its id.
     pub id: String,
@@ -40,7 +41,7 @@ pub struct SessionLine {
 }
 
 /// One message of a session.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessageView {
     /// Its place in the journal.
     pub seq: i64,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::clock::Timestamp;
 use steward_domain::principal::{Principal, Role};
@@ -39,7 +40,7 @@ pub struct SignedIn {
 }
 
 /// Who is signed in, as the console sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct WhoAmI {
     /// The user.
     pub user: String,

@@ -1,5 +1,6 @@
 //! Reports over the ledger. Every figure shown anywhere comes from its rows.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::clock::{Timestamp, rfc3339};
 use steward_domain::id::RequestId;
@@ -13,7 +14,7 @@ use crate::error::ServiceError;
 use crate::runtime::Runtime;
 
 /// A report in the contract's shape.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SpendReport {
     /// The sum.
     pub total_usd: Usd,
@@ -30,7 +31,7 @@ pub struct SpendReport {
 }
 
 /// One line of a report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SpendRow {
     /// The team, user, agent … or day.
     pub name: String,
@@ -87,7 +88,7 @@ impl Runtime {
 }
 
 /// One model call as the ledger has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CallRecord {
     /// Its id.
     pub request_id: String,

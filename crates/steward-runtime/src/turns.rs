@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use steward_agent::sink::JournalSink;
@@ -25,7 +26,7 @@ use crate::runtime::Runtime;
 use crate::sessions::{own_thread, shown_name};
 
 /// One line of a list of turns.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TurnLine {
     /// Its id.
     pub id: String,
@@ -54,7 +55,7 @@ pub struct TurnLine {
 }
 
 /// A whole turn.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TurnView {
     /// Its id.
     pub id: String,
@@ -85,7 +86,7 @@ pub struct TurnView {
 }
 
 /// One model call and its tool calls.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StepView {
     /// From 1.
     pub step: u32,
@@ -112,7 +113,7 @@ pub struct StepView {
 }
 
 /// One tool call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CallView {
     /// The model's id.
     pub id: String,
@@ -139,7 +140,7 @@ pub struct CallView {
 }
 
 /// One line of a turn's receipt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReceiptView {
     /// The call that shows it.
     pub call: String,
@@ -154,7 +155,7 @@ pub struct ReceiptView {
 }
 
 /// The context of one step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ContextView {
     /// From 1.
     pub step: u32,

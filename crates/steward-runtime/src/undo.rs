@@ -1,5 +1,6 @@
 //! Puts the files of a turn back as they were, newest change first, and leaves alone what changed since.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::id::TurnId;
 use steward_store::{blobs, checkpoints};
@@ -21,7 +22,7 @@ pub trait Restorer: Send + Sync {
 }
 
 /// What an undo did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Undone {
     /// Paths that are as before.
     pub restored: Vec<String>,
@@ -30,7 +31,7 @@ pub struct Undone {
 }
 
 /// A path left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Skipped {
     /// The path.
     pub path: String,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -13,8 +14,9 @@ const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
 
 /// The `[sandbox]` table of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "SandboxConfig")]
 pub struct Config {
     /// Which backend isolates processes: `auto`, `bubblewrap`, `landlock` or `none`.
     pub backend: Backend,
@@ -44,7 +46,7 @@ impl Default for Config {
 }
 
 /// Which backend isolates processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// The strongest that works on this machine.
@@ -87,7 +89,7 @@ impl<'de> Deserialize<'de> for Backend {
 }
 
 /// What may be reached over the network.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
     /// Hosts that may be reached: `host`, `*.domain`, `host:port`, or an address with its port such as `127.0.0.1:9000`. Absent: every
@@ -96,24 +98,28 @@ pub struct Network {
 }
 
 /// What one command may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Processes and threads at once.
     pub processes: u64,
     /// Memory of one process, and of all together under bubblewrap: bytes, or a text such as `"2GiB"`.
     #[serde(with = "bytes_text")]
+    #[schemars(with = "SizeOrText")]
     pub memory: u64,
     /// Size of one file that it writes: bytes, or a text such as `"1GiB"`.
     #[serde(with = "bytes_text")]
+    #[schemars(with = "SizeOrText")]
     pub file: u64,
     /// Open files of one process.
     pub descriptors: u64,
     /// Wall time: a text such as `"30m"`.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub time: Duration,
     /// Bytes it may print before it is stopped: bytes, or a text such as `"100MB"`.
     #[serde(with = "bytes_text")]
+    #[schemars(with = "SizeOrText")]
     pub output: u64,
 }
 
@@ -128,6 +134,15 @@ impl Default for Limits {
             output: 100_000_000,
         }
     }
+}
+
+/// How a size may be written, for the schema.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum SizeOrText {
+    Bytes(u64),
+    Text(String),
 }
 
 /// Reads `"2GiB"`, `"100MB"`, `"512"`: a whole number and a unit.
@@ -196,7 +211,12 @@ mod duration_text {
     use super::*;
 
     pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{}ms", duration.as_millis()))
+        let ms = duration.as_millis();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        match units.iter().find(|(size, _)| ms >= *size && ms.is_multiple_of(*size)) {
+            Some((size, unit)) => serializer.collect_str(&format_args!("{}{unit}", ms / size)),
+            None => serializer.collect_str(&format_args!("{ms}ms")),
+        }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use steward_domain::secret::Secret;
 
 /// The `[tools]` table of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ToolsConfig")]
 pub struct Config {
     /// Who answers `web_search`. Absent: `web_search` says how to set it up.
     pub search: Option<Search>,
@@ -18,7 +20,7 @@ pub struct Config {
 }
 
 /// Who answers `web_search`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Search {
     /// A SearXNG server of your own, with its JSON format switched on.
@@ -30,6 +32,7 @@ pub enum Search {
     Brave {
         /// The key.
         #[serde(with = "secret_text")]
+        #[schemars(with = "String")]
         api_key: Secret<String>,
         /// Another address than Brave's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +41,7 @@ pub enum Search {
 }
 
 /// What one `web_fetch` may take.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fetch {
     /// Characters of a page that the model gets.

@@ -72,8 +72,7 @@ pub(crate) use config::set_in_text;
 
 /// JSON Schema of the configuration file.
 pub(crate) fn config_schema() -> Value {
-    // The file is checked by a test against the configuration that the program takes.
-    serde_json::from_str(include_str!("../schema.json")).expect("the shipped schema is JSON")
+    schemars::schema_for!(crate::configuration::Configuration).to_value()
 }
 
 /// A text field; empty where there is none.

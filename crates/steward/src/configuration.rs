@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use steward_domain::id::AgentName;
 use steward_domain::secret::Secret;
@@ -17,8 +18,9 @@ use crate::home::Home;
 const NEAR: usize = 3;
 
 /// The file as written.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(title = "steward.toml")]
 pub(crate) struct Configuration {
     /// Where the server listens.
     pub(crate) server: ServerConfig,
@@ -43,7 +45,7 @@ pub(crate) struct Configuration {
 }
 
 /// `[server]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServerConfig {
     /// Address and port.
@@ -62,7 +64,7 @@ impl Default for ServerConfig {
 }
 
 /// `[store]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StoreConfig {
     /// `sqlite:FILE`, relative to the home, or `postgres://…`.
@@ -78,7 +80,7 @@ impl Default for StoreConfig {
 }
 
 /// `[local]`: models that run in this process.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LocalSettings {
     /// Threads for arithmetic; 0 leaves one core free.

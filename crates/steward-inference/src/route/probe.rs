@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use steward_domain::secret::Secret;
 
@@ -12,7 +13,7 @@ use crate::wait::{ms_since, within};
 const TEST_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a test of a provider found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderTest {
     /// It answers and takes every key.
     pub ok: bool,

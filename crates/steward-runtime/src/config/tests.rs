@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use steward_domain::limits::TurnLimits;
+
 use super::{LimitsConfig, parse_duration};
 
 #[test]
@@ -23,4 +25,13 @@ fn a_limit_that_makes_no_sense_is_named() {
         ..LimitsConfig::default()
     };
     assert!(none.checked().is_err());
+}
+
+#[test]
+fn the_defaults_in_the_schema_are_the_defaults() {
+    let schema = schemars::schema_for!(LimitsConfig).to_value();
+    let fields = schema["properties"].as_object().unwrap();
+    let shown = fields.iter().map(|(name, field)| (name.clone(), field["default"].clone()));
+    let written: LimitsConfig = serde_json::from_value(shown.collect()).unwrap();
+    assert_eq!(written.checked().unwrap(), TurnLimits::default());
 }
