@@ -1,13 +1,15 @@
 //! Gemini generateContent.
 //!
-//! Holds what the files of this dialect share: the error object. Requests of callers in this dialect are not read yet;
-//! what goes out to providers, and answers, are complete.
+//! Holds what the files of this dialect share: the error object.
 
+mod decode_contents;
+pub(crate) mod decode_request;
 pub(crate) mod decode_response;
 pub(crate) mod decode_stream;
 pub(crate) mod encode_request;
 pub(crate) mod encode_response;
 pub(crate) mod encode_stream;
+mod logprobs;
 mod parts;
 mod schema;
 mod usage;
@@ -35,3 +37,6 @@ pub(crate) fn error_object(status: u16, code: &str, message: &str) -> Value {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod ingress_tests;

@@ -8,6 +8,9 @@ use crate::fold::fold;
 use crate::{Dialect, anthropic, gemini, json, openai_chat, openai_responses};
 
 pub(crate) mod fields;
+mod gemini_call;
+
+pub use gemini_call::{GeminiAction, GeminiCall};
 
 /// A caller's request.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,11 +38,60 @@ pub struct IngressOptions {
     pub wants_usage: bool,
 }
 
-/// Reads a caller's request.
+/// Reads a caller's request. Gemini's has its model in the path, see [`decode_gemini_request`]; here it may stand in the body.
 ///
 /// # Errors
 /// `BadRequest` with a sentence that names the field.
 pub fn decode_request(dialect: Dialect, body: &[u8]) -> Result<IngressRequest, ModelError> {
+    let fields = object_of(body)?;
+    match dialect {
+        Dialect::OpenAiChat => openai_chat::decode_request::decode_request(fields),
+        Dialect::OpenAiResponses => openai_responses::decode_request::decode_request(fields),
+        Dialect::Anthropic => anthropic::decode_request::decode_request(fields),
+        Dialect::Gemini => {
+            let model = fields.get("model").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let model = model.strip_prefix("models/").unwrap_or(model).to_owned();
+            if model.is_empty() {
+                return Err(fields::bad("model is missing"));
+            }
+            gemini::decode_request::decode_request(&model, false, fields)
+        }
+    }
+}
+
+/// Reads the body of a Gemini request whose path has been read as `call`.
+///
+/// # Errors
+/// `BadRequest` with a sentence that names the field.
+pub fn decode_gemini_request(call: &GeminiCall, body: &[u8]) -> Result<IngressRequest, ModelError> {
+    let is_stream = call.action == GeminiAction::StreamGenerate;
+    gemini::decode_request::decode_request(&call.model, is_stream, object_of(body)?)
+}
+
+/// Reads a request whose tokens are to be counted: an Anthropic request without a limit, or a Gemini request in either of its two forms.
+///
+/// # Errors
+/// `BadRequest` with a sentence that names the field.
+pub fn decode_count_request(dialect: Dialect, model: Option<&str>, body: &[u8]) -> Result<ModelRequest, ModelError> {
+    let mut fields = object_of(body)?;
+    let read = match dialect {
+        Dialect::Gemini => {
+            gemini::decode_request::camel_keys(&mut fields);
+            let inner = json::object(fields.shift_remove("generateContentRequest").unwrap_or_default());
+            let fields = if inner.is_empty() { fields } else { inner };
+            gemini::decode_request::decode_request(model.unwrap_or_default(), false, fields)?
+        }
+        Dialect::Anthropic => {
+            fields.insert("max_tokens".to_owned(), serde_json::Value::from(1));
+            anthropic::decode_request::decode_request(fields)?
+        }
+        Dialect::OpenAiChat => openai_chat::decode_request::decode_request(fields)?,
+        Dialect::OpenAiResponses => openai_responses::decode_request::decode_request(fields)?,
+    };
+    Ok(read.request)
+}
+
+fn object_of(body: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, ModelError> {
     let value = serde_json::from_slice(body)
         .map_err(|error| ModelError::new(ModelErrorKind::BadRequest, format!("the request body is no valid JSON: {error}")))?;
     let serde_json::Value::Object(fields) = value else {
@@ -48,23 +100,15 @@ pub fn decode_request(dialect: Dialect, body: &[u8]) -> Result<IngressRequest, M
             "the request body must be a JSON object",
         ));
     };
-    match dialect {
-        Dialect::OpenAiChat => openai_chat::decode_request::decode_request(fields),
-        Dialect::Anthropic => anthropic::decode_request::decode_request(fields),
-        Dialect::OpenAiResponses | Dialect::Gemini => {
-            let message = format!(
-                "requests in the dialect {} are not taken; use openai-chat or anthropic",
-                dialect.name()
-            );
-            Err(ModelError::new(ModelErrorKind::Unsupported, message))
-        }
-    }
+    Ok(fields)
 }
 
 /// Writes a stream in the caller's dialect, one event at a time.
 #[derive(Debug)]
 pub struct StreamEncoder {
     encoder: Encoder,
+    /// Where the pieces go into one JSON list: whether one has been written.
+    list: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -84,17 +128,30 @@ impl StreamEncoder {
             Dialect::Anthropic => Encoder::Anthropic(anthropic::encode_stream::Encoder::new(options)),
             Dialect::Gemini => Encoder::Gemini(gemini::encode_stream::Encoder::new(options)),
         };
-        StreamEncoder { encoder }
+        StreamEncoder { encoder, list: None }
+    }
+
+    /// An encoder for Gemini's other form of a stream: one JSON list that grows.
+    pub fn gemini_list(options: IngressOptions) -> Self {
+        StreamEncoder {
+            list: Some(false),
+            ..StreamEncoder::new(Dialect::Gemini, options)
+        }
     }
 
     /// The frames for one event, complete; empty where the dialect has nothing to say.
     /// `Finished` and `Failed` give the end of the stream too.
     pub fn encode(&mut self, event: &ModelEvent) -> Vec<u8> {
-        match &mut self.encoder {
+        let frames = match &mut self.encoder {
             Encoder::OpenAiChat(encoder) => encoder.encode(event),
             Encoder::OpenAiResponses(encoder) => encoder.encode(event),
             Encoder::Anthropic(encoder) => encoder.encode(event),
             Encoder::Gemini(encoder) => encoder.encode(event),
+        };
+        let is_last = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
+        match &mut self.list {
+            Some(has_begun) => gemini::encode_stream::as_list(&frames, has_begun, is_last),
+            None => frames,
         }
     }
 }

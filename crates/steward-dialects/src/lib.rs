@@ -13,6 +13,7 @@ mod emitter;
 mod fixtures;
 mod gemini;
 mod json;
+mod kin;
 mod media;
 mod openai_chat;
 mod openai_responses;

@@ -26,6 +26,43 @@ pub(crate) fn url_of(source: &MediaSource) -> String {
     }
 }
 
+/// The media type of audio that is named by its format alone.
+pub(crate) fn audio_type(format: &str) -> String {
+    match format {
+        "mp3" => "audio/mpeg".to_owned(),
+        "" => "audio/wav".to_owned(),
+        format => format!("audio/{format}"),
+    }
+}
+
+/// The format of audio by its media type; `None` for what is no audio.
+pub(crate) fn audio_format(media_type: &str) -> Option<&str> {
+    media_type.strip_prefix("audio/").map(|format| match format {
+        "mpeg" => "mp3",
+        "x-wav" | "wave" => "wav",
+        other => other,
+    })
+}
+
+/// The media type that an address's ending tells, where it does.
+pub(crate) fn type_by_ending(url: &str) -> Option<&'static str> {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let ending = path.rsplit_once('.')?.1.to_ascii_lowercase();
+    Some(match ending.as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "heic" => "image/heic",
+        "pdf" => "application/pdf",
+        "txt" | "md" => "text/plain",
+        "mp3" => "audio/mpeg",
+        "wav" => "audio/wav",
+        "mp4" => "video/mp4",
+        _ => return None,
+    })
+}
+
 /// All text of a list of parts, joined by line feeds, and the parts that are images or files.
 pub(crate) fn split_content(parts: &[Part]) -> (String, Vec<&Part>) {
     let mut texts = Vec::new();

@@ -1,7 +1,9 @@
 //! OpenAI responses. Errors have the form that `openai_chat` writes.
 //!
-//! Requests of callers in this dialect are not read yet; what goes out to providers, and answers, are complete.
+//! No answer is stored, neither here nor at the provider, unless the caller's `store` says so to a target of the same dialect.
 
+mod decode_input;
+pub(crate) mod decode_request;
 pub(crate) mod decode_response;
 pub(crate) mod decode_stream;
 pub(crate) mod encode_request;
@@ -12,3 +14,6 @@ mod usage;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod ingress_tests;

@@ -10,7 +10,7 @@ use super::content;
 use crate::ingress::IngressRequest;
 use crate::ingress::fields::{Fields, bad};
 use crate::json::{count, object, text, text_of};
-use crate::{Dialect, extra};
+use crate::{Dialect, extra, seal};
 
 /// See [`crate::ingress::decode_request`].
 pub(crate) fn decode_request(fields: Map<String, Value>) -> Result<IngressRequest, ModelError> {
@@ -75,7 +75,8 @@ fn decode_messages(list: Vec<Value>) -> Result<Vec<Message>, ModelError> {
             return Err(bad(format!("{place}.content is missing")));
         }
         let name_of = |id: &str| names.get(id).cloned().unwrap_or_default();
-        let parts = content::decode_content(inner, &format!("{place}.content"), &name_of).map_err(bad)?;
+        let mut parts = content::decode_content(inner, &format!("{place}.content"), &name_of).map_err(bad)?;
+        seal::give_to_calls(&mut parts);
         for part in &parts {
             if let Part::ToolCall(call) = part {
                 names.insert(call.id.to_string(), call.name.clone());

@@ -7,7 +7,7 @@ use steward_domain::model::{AnswerFormat, ModelRequest, ToolChoice, ToolDefiniti
 use super::{ANSWER_TOOL, content};
 use crate::egress::{EncodedRequest, Quirks, Streaming};
 use crate::json::put;
-use crate::{Dialect, extra, json, reasoning};
+use crate::{Dialect, extra, json, kin, reasoning};
 
 const DIALECT: Dialect = Dialect::Anthropic;
 
@@ -60,6 +60,11 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming, quirk
         body.insert("output_config".to_owned(), Value::Object(output));
     }
     extra::add_to(&mut body, &request.extra, DIALECT);
+    let mut kindred = kin::fields_for(&request.extra, DIALECT);
+    if !is_sampling_free {
+        kindred.shift_remove("top_k");
+    }
+    kin::merge(&mut body, kindred);
     EncodedRequest {
         path: "/v1/messages".to_owned(),
         body: json::bytes(&Value::Object(body)),
@@ -245,5 +250,8 @@ fn encode_tool(tool: &ToolDefinition) -> Option<Value> {
     };
     encoded.insert("input_schema".to_owned(), schema);
     encoded.extend(fields);
+    // Callers of chat mark tools for the prompt cache in Anthropic's own word.
+    let mark = extra::fields_for(&tool.extra, Dialect::OpenAiChat).find(|(key, _)| *key == "cache_control");
+    put(&mut encoded, "cache_control", mark.map(|(_, mark)| mark.clone()));
     Some(Value::Object(encoded))
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use steward_domain::message::{Part, ToolCall};
 
 use super::{usage, words};
-use crate::Dialect;
 use crate::fold::Answer;
 use crate::ingress::IngressOptions;
 use crate::json::{arguments_object, text};
+use crate::{Dialect, seal};
 
 /// See [`crate::ingress::encode_response`].
 pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Value {
@@ -17,7 +17,15 @@ pub(crate) fn encode_response(answer: &Answer, options: &IngressOptions) -> Valu
             Part::Opaque { dialect, value } if dialect == Dialect::Anthropic.name() && text(value, "type") == "citations_delta" => {
                 add_citation(&mut blocks, value);
             }
-            part => blocks.extend(block_of(part)),
+            part => {
+                if let Part::ToolCall(ToolCall {
+                    id, signature: Some(own), ..
+                }) = part
+                {
+                    blocks.push(json!({ "type": "redacted_thinking", "data": seal::of_call(id, own) }));
+                }
+                blocks.extend(block_of(part));
+            }
         }
     }
     json!({

@@ -11,7 +11,7 @@ use steward_domain::model::{Finish, ModelEvent};
 use super::{usage, words};
 use crate::ingress::{IngressOptions, encode_error_event, public_status};
 use crate::json::text;
-use crate::{Dialect, sse};
+use crate::{Dialect, seal, sse};
 
 /// The state of one answer.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ struct Waiting {
     id: String,
     name: String,
     arguments: String,
+    /// The seal of the call, told as a hidden thought before it.
+    seal: Option<String>,
 }
 
 impl Encoder {
@@ -82,12 +84,18 @@ impl Encoder {
                 out.extend(self.delta(json!({ "type": "signature_delta", "signature": signature })));
                 self.close(&mut out);
             }
-            ModelEvent::ToolCallStarted { index, id, name, .. } => {
+            ModelEvent::ToolCallStarted {
+                index,
+                id,
+                name,
+                signature,
+            } => {
                 let waiting = Waiting {
                     call: *index,
                     id: id.to_string(),
                     name: name.clone(),
                     arguments: String::new(),
+                    seal: signature.as_deref().map(|own| seal::of_call(id, own)),
                 };
                 self.waiting.push_back(waiting);
                 self.open_next_call(&mut out);
@@ -208,10 +216,21 @@ impl Encoder {
     }
 
     fn open_call(&mut self, out: &mut Vec<u8>) {
-        let Some(Waiting { call, id, name, arguments }) = self.waiting.pop_front() else {
+        let Some(Waiting {
+            call,
+            id,
+            name,
+            arguments,
+            seal,
+        }) = self.waiting.pop_front()
+        else {
             return;
         };
         self.close(out);
+        if let Some(seal) = seal {
+            self.start(json!({ "type": "redacted_thinking", "data": seal }), out);
+            self.stop(out);
+        }
         self.start(json!({ "type": "tool_use", "id": id, "name": name, "input": {} }), out);
         if !arguments.is_empty() {
             out.extend(self.delta(json!({ "type": "input_json_delta", "partial_json": arguments })));

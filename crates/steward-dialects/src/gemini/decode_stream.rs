@@ -3,7 +3,7 @@
 use serde_json::Value;
 use steward_domain::model::{FinishReason, ModelError, ModelErrorKind};
 
-use super::{parts, usage, words};
+use super::{logprobs, parts, usage, words};
 use crate::emitter::Emitter;
 use crate::sse::Frame;
 use crate::{Dialect, error, json};
@@ -68,6 +68,9 @@ impl Decoder {
             }
             return;
         };
+        if let Some(result) = candidate.get("logprobsResult").filter(|result| result.is_object()) {
+            emitter.opaque(Dialect::OpenAiChat, logprobs::decode(result));
+        }
         for part in candidate.get("content").map_or(&[][..], |content| json::list(content, "parts")) {
             parts::decode_part(part, emitter);
         }

@@ -10,7 +10,7 @@ use super::parts::{PartEncoder, encode_plain};
 use super::schema;
 use crate::egress::{EncodedRequest, Quirks, Streaming};
 use crate::json::put;
-use crate::{Dialect, extra, json, reasoning};
+use crate::{Dialect, extra, json, kin, reasoning};
 
 const DIALECT: Dialect = Dialect::Gemini;
 
@@ -28,13 +28,25 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming, quirk
     let mut fields = request.extra.clone();
     if let (true, Some(Value::Object(own))) = (extra::belongs_to(&fields, DIALECT), fields.shift_remove("generationConfig")) {
         for (key, value) in own {
+            // The caller's own words about thinking say more than the domain keeps.
+            if key == "thinkingConfig" {
+                config.shift_remove("thinkingConfig");
+            }
             config.entry(key).or_insert(value);
         }
     }
     if !config.is_empty() {
         body.insert("generationConfig".to_owned(), Value::Object(config));
     }
+    if let (true, Some(Value::Object(own)), Some(Value::Object(config))) = (
+        extra::belongs_to(&fields, DIALECT),
+        fields.get("toolConfig"),
+        body.get_mut("toolConfig"),
+    ) {
+        config.extend(own.clone());
+    }
     extra::add_to(&mut body, &fields, DIALECT);
+    kin::merge(&mut body, kin::fields_for(&request.extra, DIALECT));
     EncodedRequest {
         path: path_of(&request.model, streaming),
         body: json::bytes(&Value::Object(body)),

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use steward_domain::message::{Part, ToolCall};
 use steward_domain::model::{Finish, ModelEvent};
 
-use super::{parts, usage, words};
+use super::{logprobs, parts, usage, words};
 use crate::ingress::{IngressOptions, encode_error_event, public_status};
-use crate::{Dialect, sse};
+use crate::{Dialect, seal, sse};
 
 /// The state of one answer.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl Encoder {
             ModelEvent::Started(_) => Vec::new(),
             ModelEvent::Text(text) => self.piece_after_calls(json!({ "text": text })),
             ModelEvent::Thinking(text) => self.piece_after_calls(json!({ "text": text, "thought": true })),
-            ModelEvent::ThinkingSealed { signature, .. } => {
-                let sealed = json!({ "text": "", "thoughtSignature": parts::shown_seal(signature) });
+            ModelEvent::ThinkingSealed { signature, is_redacted } => {
+                let sealed = json!({ "text": "", "thoughtSignature": seal::show(Dialect::Gemini, signature, *is_redacted) });
                 self.piece_after_calls(sealed)
             }
             ModelEvent::ToolCallStarted {
@@ -54,6 +54,10 @@ impl Encoder {
                 }
                 Vec::new()
             }
+            ModelEvent::Opaque { dialect, value } if dialect == Dialect::OpenAiChat.name() => match value.get("logprobs") {
+                Some(entries) => self.piece(json!({ "index": 0, "logprobsResult": logprobs::encode(entries) }), None),
+                None => Vec::new(),
+            },
             ModelEvent::Opaque { dialect, value } => match dialect == Dialect::Gemini.name() {
                 true if value.get("groundingMetadata").is_some() => {
                     self.piece(json!({ "index": 0, "groundingMetadata": value["groundingMetadata"] }), None)
@@ -99,6 +103,22 @@ impl Encoder {
         }
         sse::encode("", &piece)
     }
+}
+
+/// The same pieces as elements of one JSON list.
+pub(crate) fn as_list(frames: &[u8], has_begun: &mut bool, is_last: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(frames.len() + 2);
+    // Our own frames hold one line of data each, and JSON has no bare line feeds.
+    for line in frames.split(|byte| *byte == b'\n') {
+        let Some(piece) = line.strip_prefix(b"data: ") else { continue };
+        out.extend_from_slice(if *has_begun { b",\r\n" } else { b"[" });
+        out.extend_from_slice(piece);
+        *has_begun = true;
+    }
+    if is_last && *has_begun {
+        out.push(b']');
+    }
+    out
 }
 
 fn candidate_of(part: Value) -> Value {

@@ -121,7 +121,10 @@ pub(crate) fn encode_plain(part: &Part) -> Option<Value> {
 fn encode_media(source: &MediaSource) -> Value {
     match source {
         MediaSource::Inline { media_type, data } => json!({ "inlineData": { "mimeType": media_type, "data": data } }),
-        MediaSource::Url { url } => json!({ "fileData": { "fileUri": url } }),
+        MediaSource::Url { url } => match media::type_by_ending(url) {
+            Some(media_type) => json!({ "fileData": { "mimeType": media_type, "fileUri": url } }),
+            None => json!({ "fileData": { "fileUri": url } }),
+        },
     }
 }
 
@@ -157,11 +160,16 @@ pub(crate) fn decode_part(part: &Value, emitter: &mut Emitter) {
 pub(crate) fn encode_answer_part(part: &Part) -> Option<Value> {
     match part {
         Part::Text { text, .. } => Some(json!({ "text": text })),
-        Part::Thinking { text, signature, .. } => {
+        Part::Thinking {
+            text,
+            signature,
+            is_redacted,
+        } => {
             let mut encoded = Map::new();
             encoded.insert("text".to_owned(), Value::from(text.as_str()));
             encoded.insert("thought".to_owned(), Value::Bool(true));
-            put(&mut encoded, "thoughtSignature", signature.as_deref().map(shown_seal));
+            let shown = signature.as_deref().map(|kept| seal::show(DIALECT, kept, *is_redacted));
+            put(&mut encoded, "thoughtSignature", shown);
             Some(Value::Object(encoded))
         }
         Part::ToolCall(ToolCall {
@@ -180,15 +188,5 @@ pub(crate) fn encode_answer_part(part: &Part) -> Option<Value> {
         }
         Part::Opaque { dialect, value } => (dialect == DIALECT.name() && !has(value, "groundingMetadata")).then(|| value.clone()),
         Part::Image { .. } | Part::File { .. } | Part::ToolResult { .. } => None,
-    }
-}
-
-/// A seal as Gemini's clients take it, which is base64: Gemini's own bare, others wrapped with their owner's name.
-pub(crate) fn shown_seal(kept: &str) -> String {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    match seal::for_dialect(DIALECT, kept) {
-        Some(own) => own.to_owned(),
-        None => STANDARD.encode(kept),
     }
 }

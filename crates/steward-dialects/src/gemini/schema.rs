@@ -59,3 +59,31 @@ fn simplify_properties(value: &Value) -> Option<Value> {
     }
     Some(Value::Object(simple))
 }
+
+/// Keywords whose numbers the older field writes as texts.
+const COUNTS: [&str; 6] = ["minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength"];
+
+/// A schema of the older field as JSON Schema: types in lower case, `nullable` as a second type, counts as numbers.
+pub(crate) fn to_json_schema(schema: Value) -> Value {
+    let Value::Object(mut fields) = schema else { return schema };
+    super::decode_request::camel_keys(&mut fields);
+    let is_nullable = fields.shift_remove("nullable").and_then(|flag| flag.as_bool()).unwrap_or(false);
+    fields.shift_remove("propertyOrdering");
+    let mut full = Map::new();
+    for (key, value) in fields {
+        let value = match (key.as_str(), value) {
+            ("type", Value::String(word)) if is_nullable => serde_json::json!([word.to_ascii_lowercase(), "null"]),
+            ("type", Value::String(word)) if word == "TYPE_UNSPECIFIED" => continue,
+            ("type", Value::String(word)) => Value::from(word.to_ascii_lowercase()),
+            ("properties", Value::Object(properties)) => {
+                Value::Object(properties.into_iter().map(|(name, inner)| (name, to_json_schema(inner))).collect())
+            }
+            ("items" | "additionalProperties", inner) => to_json_schema(inner),
+            ("anyOf", Value::Array(list)) => Value::Array(list.into_iter().map(to_json_schema).collect()),
+            (key, Value::String(number)) if COUNTS.contains(&key) => number.parse::<u64>().map_or(Value::String(number), Value::from),
+            (_, value) => value,
+        };
+        full.insert(key, value);
+    }
+    Value::Object(full)
+}

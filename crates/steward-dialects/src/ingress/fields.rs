@@ -25,6 +25,11 @@ impl Fields {
         self.map.shift_remove(key).unwrap_or_default()
     }
 
+    /// A field that is also passed on.
+    pub(crate) fn peek(&self, key: &str) -> Option<&Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
     pub(crate) fn text(&mut self, key: &str) -> Result<Option<String>, ModelError> {
         match self.take(key) {
             Value::Null => Ok(None),

@@ -42,7 +42,9 @@ fn every_dialect_in_reaches_every_dialect_out() {
         for to in Dialect::ALL {
             let stream = encode(to, &events);
             let back = decode_in(to, &stream, 64);
-            let (wanted, got) = (fold(&events).expect("whole"), fold(&back).expect("whole"));
+            let (wanted, mut got) = (fold(&events).expect("whole"), fold(&back).expect("whole"));
+            // Where a call has no place for its seal, the seal stands before it and finds it again.
+            crate::seal::give_to_calls(&mut got.message.parts);
             assert_eq!(got.finish, wanted.finish, "{} to {}", from.name(), to.name());
             assert_eq!(got.message.joined_text(), wanted.message.joined_text());
             assert_eq!(
@@ -182,7 +184,7 @@ fn random_bodies_never_panic() {
             let end = (at + random.below(12)).min(body.len());
             body.splice(at..end, word.iter().copied());
         }
-        for dialect in [Dialect::OpenAiChat, Dialect::Anthropic] {
+        for dialect in Dialect::ALL {
             if let Ok(read) = decode_request(dialect, &body) {
                 for out in Dialect::ALL {
                     let encoded = crate::egress::encode_request(out, &read.request, crate::egress::Streaming::Whole, Quirks::default());

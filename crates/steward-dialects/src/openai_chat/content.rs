@@ -24,13 +24,8 @@ pub(crate) fn encode_part(part: &Part) -> Option<Value> {
 
 fn encode_file(name: Option<&str>, source: &MediaSource) -> Value {
     if let MediaSource::Inline { media_type, data } = source
-        && let Some(format) = media_type.strip_prefix("audio/")
+        && let Some(format) = media::audio_format(media_type)
     {
-        let format = match format {
-            "mpeg" => "mp3",
-            "x-wav" | "wave" => "wav",
-            other => other,
-        };
         return json!({ "type": "input_audio", "input_audio": { "data": data, "format": format } });
     }
     json!({ "type": "file", "file": { "filename": name.unwrap_or("file"), "file_data": media::url_of(source) } })
@@ -85,11 +80,7 @@ fn decode_part(part: Value, place: &str) -> Result<Part, String> {
         "input_audio" => {
             let audio = part.get("input_audio").unwrap_or(&Value::Null);
             let data = text_of(audio, "data").ok_or_else(|| format!("{place}.input_audio.data must be a text"))?;
-            let media_type = match text(audio, "format") {
-                "mp3" => "audio/mpeg".to_owned(),
-                "" => "audio/wav".to_owned(),
-                format => format!("audio/{format}"),
-            };
+            let media_type = media::audio_type(text(audio, "format"));
             Ok(Part::File {
                 name: None,
                 source: MediaSource::Inline { media_type, data },

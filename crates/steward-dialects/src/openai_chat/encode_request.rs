@@ -7,7 +7,7 @@ use steward_domain::model::{AnswerFormat, ModelRequest, ToolChoice, ToolDefiniti
 use super::{content, reasoning};
 use crate::egress::{EncodedRequest, Quirks, Streaming};
 use crate::json::put;
-use crate::{Dialect, extra, json, media, reasoning as effort};
+use crate::{Dialect, extra, json, kin, media, reasoning as effort};
 
 const DIALECT: Dialect = Dialect::OpenAiChat;
 
@@ -42,6 +42,7 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming, quirk
     put(&mut body, "response_format", encode_format(&request.format, quirks));
     put(&mut body, "reasoning_effort", request.reasoning.as_ref().map(effort::effort));
     extra::add_to(&mut body, &request.extra, DIALECT);
+    kin::merge(&mut body, kin::fields_for(&request.extra, DIALECT));
     EncodedRequest {
         path: "/v1/chat/completions".to_owned(),
         body: json::bytes(&Value::Object(body)),
@@ -168,6 +169,11 @@ fn encode_tool(tool: &ToolDefinition) -> Option<Value> {
         // `strict` is a field of the function, everything else of the tool around it.
         let place = if key == "strict" { &mut function } else { &mut encoded };
         place.insert(key.clone(), value.clone());
+    }
+    let is_strict =
+        extra::fields_for(&tool.extra, Dialect::OpenAiResponses).any(|(key, value)| key == "strict" && value == &Value::Bool(true));
+    if is_strict {
+        function.insert("strict".to_owned(), Value::Bool(true));
     }
     encoded.insert("type".to_owned(), Value::from("function"));
     encoded.insert("function".to_owned(), Value::Object(function));

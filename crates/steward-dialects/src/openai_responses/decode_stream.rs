@@ -88,6 +88,7 @@ impl Decoder {
         match kind {
             "response.output_text.delta" | "response.refusal.delta" => {
                 item.has_text |= !piece.is_empty();
+                items::decode_logprobs(event, emitter);
                 emitter.text(piece);
             }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {

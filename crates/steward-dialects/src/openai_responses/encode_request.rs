@@ -7,7 +7,7 @@ use steward_domain::model::{AnswerFormat, ModelRequest, ToolChoice, ToolDefiniti
 use super::items;
 use crate::egress::{EncodedRequest, Streaming};
 use crate::json::put;
-use crate::{Dialect, extra, json, reasoning, seal};
+use crate::{Dialect, extra, json, kin, reasoning, seal};
 
 const DIALECT: Dialect = Dialect::OpenAiResponses;
 
@@ -48,7 +48,17 @@ pub(crate) fn encode_request(request: &ModelRequest, streaming: Streaming) -> En
     if request.reasoning.is_some() || holds_seals(request) {
         body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
     }
-    extra::add_to(&mut body, &request.extra, DIALECT);
+    let own: Map<String, Value> = extra::fields_for(&request.extra, DIALECT)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if let Some(Value::Object(own)) = own.get("reasoning")
+        && own.contains_key("summary")
+        && let Some(Value::Object(reasoning)) = body.get_mut("reasoning")
+    {
+        reasoning.shift_remove("summary");
+    }
+    kin::merge(&mut body, own);
+    kin::merge(&mut body, kin::fields_for(&request.extra, DIALECT));
     body.entry("store").or_insert(Value::Bool(false));
     EncodedRequest {
         path: "/v1/responses".to_owned(),

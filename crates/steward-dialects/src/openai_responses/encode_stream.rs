@@ -6,7 +6,7 @@ use steward_domain::model::{Finish, ModelError, ModelEvent};
 use super::encode_response::{end_status, response_object};
 use super::{items, usage};
 use crate::ingress::{IngressOptions, encode_error_event, public_status};
-use crate::{Dialect, sse};
+use crate::{Dialect, seal, sse};
 
 /// The state of one answer.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Encoder {
     has_begun: bool,
     sequence: u64,
     output: Vec<Item>,
+    /// Probabilities that wait for the text they belong to.
+    logprobs: Vec<Value>,
 }
 
 /// One output item and how far it is.
@@ -22,6 +24,8 @@ pub(crate) struct Encoder {
 struct Item {
     kind: Kind,
     text: String,
+    annotations: Vec<Value>,
+    logprobs: Vec<Value>,
     /// The item as it is when done; null until then.
     done: Value,
 }
@@ -34,6 +38,22 @@ enum Kind {
     Opaque,
 }
 
+impl Item {
+    fn new(kind: Kind, done: Value) -> Self {
+        Item {
+            kind,
+            text: String::new(),
+            annotations: Vec::new(),
+            logprobs: Vec::new(),
+            done,
+        }
+    }
+
+    fn whole_text(&self) -> Value {
+        json!({ "type": "output_text", "text": self.text, "annotations": self.annotations, "logprobs": self.logprobs })
+    }
+}
+
 impl Encoder {
     pub(crate) fn new(options: IngressOptions) -> Self {
         Encoder {
@@ -41,6 +61,7 @@ impl Encoder {
             has_begun: false,
             sequence: 0,
             output: Vec::new(),
+            logprobs: Vec::new(),
         }
     }
 
@@ -57,8 +78,19 @@ impl Encoder {
             ModelEvent::Started(_) => {}
             ModelEvent::Text(text) => self.grow(Kind::Message, text, &mut out),
             ModelEvent::Thinking(text) => self.grow(Kind::Reasoning, text, &mut out),
-            ModelEvent::ThinkingSealed { signature, .. } => self.seal(signature, &mut out),
-            ModelEvent::ToolCallStarted { index, id, name, .. } => {
+            ModelEvent::ThinkingSealed { signature, is_redacted } => {
+                let shown = seal::show(Dialect::OpenAiResponses, signature, *is_redacted);
+                self.seal(&shown, *is_redacted, &mut out);
+            }
+            ModelEvent::ToolCallStarted {
+                index,
+                id,
+                name,
+                signature,
+            } => {
+                if let Some(own) = signature {
+                    self.seal(&seal::of_call(id, own), true, &mut out);
+                }
                 self.close_last(&mut out);
                 self.add(
                     Kind::Call {
@@ -97,11 +129,7 @@ impl Encoder {
     }
 
     fn add(&mut self, kind: Kind, out: &mut Vec<u8>) {
-        self.output.push(Item {
-            kind,
-            text: String::new(),
-            done: Value::Null,
-        });
+        self.output.push(Item::new(kind, Value::Null));
         let place = self.output.len() - 1;
         let item = self.item_object(place, "in_progress", None);
         self.emit("response.output_item.added", json!({ "output_index": place, "item": item }), out);
@@ -109,7 +137,7 @@ impl Encoder {
             Kind::Message => (
                 "response.content_part.added",
                 "content_index",
-                json!({ "type": "output_text", "text": "", "annotations": [] }),
+                json!({ "type": "output_text", "text": "", "annotations": [], "logprobs": [] }),
             ),
             Kind::Reasoning => (
                 "response.reasoning_summary_part.added",
@@ -132,11 +160,7 @@ impl Encoder {
         let is_done = status == "completed";
         match &item.kind {
             Kind::Message => {
-                let content = if is_done {
-                    json!([{ "type": "output_text", "text": item.text, "annotations": [] }])
-                } else {
-                    json!([])
-                };
+                let content = if is_done { json!([item.whole_text()]) } else { json!([]) };
                 json!({ "id": id, "type": "message", "status": status, "role": "assistant", "content": content })
             }
             Kind::Reasoning => {
@@ -146,7 +170,7 @@ impl Encoder {
                 } else {
                     json!([])
                 };
-                json!({ "id": id, "type": "reasoning", "summary": summary, "encrypted_content": seal.map(items::shown_seal) })
+                json!({ "id": id, "type": "reasoning", "summary": summary, "encrypted_content": seal })
             }
             Kind::Call { id: call, name, .. } => {
                 let arguments = if is_done && item.text.is_empty() { "{}" } else { &item.text };
@@ -166,23 +190,35 @@ impl Encoder {
         let place = self.output.len() - 1;
         self.output[place].text.push_str(piece);
         let id = self.id_of(place);
-        let (event, part) = match self.output[place].kind {
-            Kind::Reasoning => ("response.reasoning_summary_text.delta", "summary_index"),
-            Kind::Message | Kind::Call { .. } | Kind::Opaque => ("response.output_text.delta", "content_index"),
-        };
-        self.emit(event, json!({ "item_id": id, "output_index": place, part: 0, "delta": piece }), out);
+        if self.output[place].kind == Kind::Reasoning {
+            let fields = json!({ "item_id": id, "output_index": place, "summary_index": 0, "delta": piece });
+            self.emit("response.reasoning_summary_text.delta", fields, out);
+            return;
+        }
+        let logprobs = std::mem::take(&mut self.logprobs);
+        self.output[place].logprobs.extend(logprobs.iter().cloned());
+        let fields = json!({ "item_id": id, "output_index": place, "content_index": 0, "delta": piece, "logprobs": logprobs });
+        self.emit("response.output_text.delta", fields, out);
     }
 
-    fn seal(&mut self, signature: &str, out: &mut Vec<u8>) {
+    /// Ends the open thought with its seal. A hidden one is an item of its own, without a summary.
+    fn seal(&mut self, shown: &str, is_hidden: bool, out: &mut Vec<u8>) {
         let is_open = self
             .output
             .last()
             .is_some_and(|last| last.kind == Kind::Reasoning && last.done.is_null());
-        if !is_open {
+        if !is_open || is_hidden {
             self.close_last(out);
-            self.add(Kind::Reasoning, out);
+            self.output.push(Item::new(Kind::Reasoning, Value::Null));
+            let place = self.output.len() - 1;
+            let item = self.item_object(place, "in_progress", None);
+            self.emit("response.output_item.added", json!({ "output_index": place, "item": item }), out);
+            let item = self.item_object(place, "completed", Some(shown));
+            self.emit("response.output_item.done", json!({ "output_index": place, "item": item }), out);
+            self.output[place].done = item;
+            return;
         }
-        self.close(self.output.len() - 1, Some(signature), out);
+        self.close(self.output.len() - 1, Some(shown), out);
     }
 
     fn arguments(&mut self, index: usize, piece: &str, out: &mut Vec<u8>) {
@@ -209,13 +245,18 @@ impl Encoder {
             return;
         }
         let id = self.id_of(place);
+        if self.output[place].kind == Kind::Message {
+            let rest = std::mem::take(&mut self.logprobs);
+            self.output[place].logprobs.extend(rest);
+        }
         let item = self.item_object(place, "completed", seal);
         let text = self.output[place].text.clone();
         match self.output[place].kind {
             Kind::Message => {
-                let part = json!({ "type": "output_text", "text": text, "annotations": [] });
-                let base = json!({ "item_id": id, "output_index": place, "content_index": 0 });
+                let part = self.output[place].whole_text();
+                let base = json!({ "item_id": id, "output_index": place, "content_index": 0, "logprobs": part["logprobs"] });
                 self.emit("response.output_text.done", with(&base, "text", Value::from(text)), out);
+                let base = json!({ "item_id": id, "output_index": place, "content_index": 0 });
                 self.emit("response.content_part.done", with(&base, "part", part), out);
             }
             Kind::Reasoning => {
@@ -235,20 +276,39 @@ impl Encoder {
     }
 
     fn opaque(&mut self, dialect: &str, value: &Value, out: &mut Vec<u8>) {
+        if let Some(entries) = items::logprobs_of(dialect, value) {
+            self.logprobs.extend(entries.iter().cloned());
+            return;
+        }
+        if let Some(annotations) = items::own_annotations(dialect, value) {
+            annotations.iter().for_each(|annotation| self.annotate(annotation, out));
+            return;
+        }
         let is_item = dialect == Dialect::OpenAiResponses.name() && value.get("type").is_some();
         if !is_item {
             return;
         }
         self.close_last(out);
-        self.output.push(Item {
-            kind: Kind::Opaque,
-            text: String::new(),
-            done: value.clone(),
-        });
+        self.output.push(Item::new(Kind::Opaque, value.clone()));
         let place = self.output.len() - 1;
         for kind in ["response.output_item.added", "response.output_item.done"] {
             self.emit(kind, json!({ "output_index": place, "item": value }), out);
         }
+    }
+
+    /// A citation goes into the open message.
+    fn annotate(&mut self, annotation: &Value, out: &mut Vec<u8>) {
+        let Some(place) = self.output.len().checked_sub(1) else { return };
+        let last = &mut self.output[place];
+        if last.kind != Kind::Message || !last.done.is_null() {
+            return;
+        }
+        last.annotations.push(annotation.clone());
+        let index = last.annotations.len() - 1;
+        let fields = json!({
+            "item_id": self.id_of(place), "output_index": place, "content_index": 0, "annotation_index": index, "annotation": annotation,
+        });
+        self.emit("response.output_text.annotation.added", fields, out);
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {

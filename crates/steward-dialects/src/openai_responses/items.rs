@@ -46,6 +46,8 @@ fn encode_content(part: &Part, role: Role) -> Option<Value> {
             Some(json!({ "type": "input_image", "image_url": media::url_of(source), "detail": detail }))
         }
         Part::File { name, source } => Some(encode_file(name.as_deref(), source)),
+        // A file at the provider or a part of another kind stands inside of a message, every other block is an item.
+        Part::Opaque { dialect, value } if dialect == DIALECT.name() => text(value, "type").starts_with("input_").then(|| value.clone()),
         Part::Thinking { .. } | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Opaque { .. } => None,
     }
 }
@@ -53,6 +55,9 @@ fn encode_content(part: &Part, role: Role) -> Option<Value> {
 fn encode_file(name: Option<&str>, source: &MediaSource) -> Value {
     match source {
         MediaSource::Url { url } => json!({ "type": "input_file", "file_url": url }),
+        MediaSource::Inline { media_type, data } if media::audio_format(media_type).is_some() => {
+            json!({ "type": "input_audio", "input_audio": { "data": data, "format": media::audio_format(media_type) } })
+        }
         MediaSource::Inline { .. } => {
             json!({ "type": "input_file", "filename": name.unwrap_or("file"), "file_data": media::url_of(source) })
         }
@@ -66,8 +71,9 @@ fn encode_item(part: &Part) -> Option<Value> {
             Some(json!({ "type": "function_call", "call_id": id, "name": name, "arguments": arguments }))
         }
         Part::ToolResult { call_id, content, .. } => {
-            let (text, attachments) = media::split_content(content);
-            let output = if attachments.is_empty() {
+            let (text, _) = media::split_content(content);
+            let is_only_text = content.iter().all(|part| matches!(part, Part::Text { .. }));
+            let output = if is_only_text {
                 Value::from(text)
             } else {
                 Value::Array(content.iter().filter_map(|part| encode_content(part, Role::User)).collect())
@@ -97,6 +103,7 @@ pub(crate) fn decode_item(item: &Value, emitter: &mut Emitter) -> bool {
                 has_refused |= text(content, "type") == "refusal";
                 emitter.text(text(content, "text"));
                 emitter.text(text(content, "refusal"));
+                decode_logprobs(content, emitter);
                 decode_annotations(content, emitter);
             }
         }
@@ -127,7 +134,8 @@ pub(crate) fn decode_annotations(content: &Value, emitter: &mut Emitter) {
     }
 }
 
-fn thought_of(item: &Value) -> String {
+/// The text of a reasoning item: its open content, else its summary.
+pub(crate) fn thought_of(item: &Value) -> String {
     let open: Vec<&str> = list(item, "content").iter().map(|piece| text(piece, "text")).collect();
     if !open.is_empty() {
         return open.concat();
@@ -140,10 +148,75 @@ fn thought_of(item: &Value) -> String {
 pub(crate) fn encode_output(parts: &[Part], id: &str) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
     for part in parts {
+        match part {
+            Part::ToolCall(ToolCall {
+                id: call,
+                signature: Some(own),
+                ..
+            }) => {
+                let seal = seal::of_call(call, own);
+                items.push(
+                    json!({ "id": format!("rs_{id}_{}", items.len()), "type": "reasoning", "summary": [], "encrypted_content": seal }),
+                );
+            }
+            Part::Opaque { dialect, value } => add_to_message(&mut items, dialect, value),
+            Part::Text { .. }
+            | Part::Image { .. }
+            | Part::File { .. }
+            | Part::Thinking { .. }
+            | Part::ToolCall(_)
+            | Part::ToolResult { .. } => {}
+        }
         let item_id = format!("{id}_{}", items.len());
         items.extend(output_item(part, &item_id));
     }
     items
+}
+
+/// Citations and probabilities belong into the text of the last message.
+fn add_to_message(items: &mut [Value], dialect: &str, value: &Value) {
+    let Some(text) = items
+        .iter_mut()
+        .rfind(|item| text(item, "type") == "message")
+        .and_then(|item| item.pointer_mut("/content/0"))
+    else {
+        return;
+    };
+    if let Some(annotations) = own_annotations(dialect, value)
+        && let Some(Value::Array(known)) = text.get_mut("annotations")
+    {
+        known.extend(annotations.iter().cloned());
+    }
+    if let (Some(probabilities), Value::Object(fields)) = (logprobs_of(dialect, value), text) {
+        let known = fields.entry("logprobs").or_insert_with(|| json!([]));
+        if let Value::Array(known) = known {
+            known.extend(probabilities.iter().cloned());
+        }
+    }
+}
+
+/// The citations of an opaque block, where it is one of this dialect's.
+pub(crate) fn own_annotations<'a>(dialect: &str, value: &'a Value) -> Option<&'a [Value]> {
+    let is_ours = dialect == DIALECT.name() && value.get("type").is_none();
+    value.get("annotations").filter(|_| is_ours)?.as_array().map(Vec::as_slice)
+}
+
+/// The probabilities of an opaque block. They travel in the form of chat, whose entries this dialect shares.
+pub(crate) fn logprobs_of<'a>(dialect: &str, value: &'a Value) -> Option<&'a [Value]> {
+    let is_chat = dialect == Dialect::OpenAiChat.name();
+    value
+        .pointer("/logprobs/content")
+        .filter(|_| is_chat)?
+        .as_array()
+        .map(Vec::as_slice)
+}
+
+/// Probabilities in a piece or a whole text.
+pub(crate) fn decode_logprobs(value: &Value, emitter: &mut Emitter) {
+    let entries = list(value, "logprobs");
+    if !entries.is_empty() {
+        emitter.opaque(Dialect::OpenAiChat, json!({ "logprobs": { "content": entries } }));
+    }
 }
 
 fn output_item(part: &Part, id: &str) -> Option<Value> {
@@ -152,7 +225,11 @@ fn output_item(part: &Part, id: &str) -> Option<Value> {
             let content = json!([{ "type": "output_text", "text": text, "annotations": [] }]);
             Some(json!({ "id": format!("msg_{id}"), "type": "message", "status": "completed", "role": "assistant", "content": content }))
         }
-        Part::Thinking { text, signature, .. } => {
+        Part::Thinking {
+            text,
+            signature,
+            is_redacted,
+        } => {
             let summary = if text.is_empty() {
                 json!([])
             } else {
@@ -162,7 +239,8 @@ fn output_item(part: &Part, id: &str) -> Option<Value> {
             item.insert("id".to_owned(), Value::from(format!("rs_{id}")));
             item.insert("type".to_owned(), Value::from("reasoning"));
             item.insert("summary".to_owned(), summary);
-            put(&mut item, "encrypted_content", signature.as_deref().map(shown_seal));
+            let shown = signature.as_deref().map(|kept| seal::show(DIALECT, kept, *is_redacted));
+            put(&mut item, "encrypted_content", shown);
             Some(Value::Object(item))
         }
         Part::ToolCall(ToolCall {
@@ -177,9 +255,4 @@ fn output_item(part: &Part, id: &str) -> Option<Value> {
         Part::Opaque { dialect, value } => (dialect == DIALECT.name() && value.get("type").is_some()).then(|| value.clone()),
         Part::Image { .. } | Part::File { .. } | Part::ToolResult { .. } => None,
     }
-}
-
-/// A seal as callers of this dialect see it: OpenAI's own bare, others under their owner's name.
-pub(crate) fn shown_seal(kept: &str) -> String {
-    seal::for_dialect(DIALECT, kept).unwrap_or(kept).to_owned()
 }
