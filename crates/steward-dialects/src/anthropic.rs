@@ -9,8 +9,8 @@ pub(crate) mod decode_stream;
 pub(crate) mod encode_request;
 pub(crate) mod encode_response;
 pub(crate) mod encode_stream;
-mod usage;
-mod words;
+pub(crate) mod usage;
+pub(crate) mod words;
 
 use serde_json::{Value, json};
 

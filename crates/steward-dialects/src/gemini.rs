@@ -12,8 +12,8 @@ pub(crate) mod encode_stream;
 mod logprobs;
 mod parts;
 mod schema;
-mod usage;
-mod words;
+pub(crate) mod usage;
+pub(crate) mod words;
 
 use serde_json::{Value, json};
 

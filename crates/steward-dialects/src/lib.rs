@@ -4,6 +4,7 @@ pub mod egress;
 pub mod error;
 pub mod extra;
 pub mod fold;
+pub mod forward;
 pub mod ingress;
 pub mod sse;
 
@@ -12,6 +13,8 @@ mod emitter;
 #[cfg(test)]
 mod fixtures;
 mod gemini;
+#[cfg(test)]
+mod golden;
 mod json;
 mod kin;
 mod media;

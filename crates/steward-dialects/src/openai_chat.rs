@@ -11,8 +11,8 @@ pub(crate) mod encode_request;
 pub(crate) mod encode_response;
 pub(crate) mod encode_stream;
 mod reasoning;
-mod usage;
-mod words;
+pub(crate) mod usage;
+pub(crate) mod words;
 
 use serde_json::{Value, json};
 

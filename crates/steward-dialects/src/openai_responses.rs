@@ -10,7 +10,7 @@ pub(crate) mod encode_request;
 pub(crate) mod encode_response;
 pub(crate) mod encode_stream;
 mod items;
-mod usage;
+pub(crate) mod usage;
 
 #[cfg(test)]
 mod tests;
