@@ -231,7 +231,8 @@ pub(crate) async fn begin_turn(runtime: &Arc<Runtime>, session: &SessionRow) -> 
 pub(crate) async fn take_for_new(runtime: &Arc<Runtime>, turn: &TurnId, session: &SessionRow) -> Result<JournalEvent, ServiceError> {
     let one_at_a_time = runtime.agent(&session.agent).is_ok_and(|agent| agent.mode == QueueMode::Followup);
     let (turn, session_id, now) = (turn.clone(), session.id.clone(), runtime.clock.now());
-    let taken = runtime.store.write(move |tx| {
+    // Nobody has been told of it: a power cut that takes it back leaves the messages waiting.
+    let taken = runtime.store.write_unsynced(move |tx| {
         let limit = if one_at_a_time { 1 } else { usize::MAX };
         let (inbound, messages) = take(tx, &turn, &session_id, limit, now)?;
         let event = JournalEvent::TurnStarted { inbound, messages };

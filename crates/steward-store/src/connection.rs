@@ -38,7 +38,16 @@ pub(crate) enum Access {
     /// One snapshot, nothing can be written.
     Read,
     /// The group transaction of the writer.
-    Write,
+    Write(Durability),
+}
+
+/// What a commit survives once it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The end of this process at any instant; a power cut only after the next synced commit or [`Connection::sync`].
+    Kill,
+    /// A power cut as well.
+    PowerCut,
 }
 
 impl Connection {
@@ -67,14 +76,27 @@ impl Connection {
     /// Begins a transaction; on PostgreSQL a connection that is gone is made anew first.
     pub(crate) fn begin(&mut self, access: Access) -> Result<(), StoreError> {
         match self {
-            Connection::Sqlite(connection) => connection.batch(match access {
-                Access::Read => "BEGIN",
-                Access::Write => "BEGIN IMMEDIATE",
-            }),
+            Connection::Sqlite(connection) => match access {
+                Access::Read => connection.batch("BEGIN"),
+                Access::Write(durability) => {
+                    connection.set_durability(durability)?;
+                    connection.batch("BEGIN IMMEDIATE")
+                }
+            },
             Connection::Postgres(connection) => connection.begin(match access {
                 Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                Access::Write => "BEGIN",
+                Access::Write(Durability::PowerCut) => "BEGIN",
+                // The server answers before its log is on its disk, which it brings there by itself within a second.
+                Access::Write(Durability::Kill) => "BEGIN; SET LOCAL synchronous_commit TO off",
             }),
+        }
+    }
+
+    /// Brings everything committed to the disk. PostgreSQL does that by itself.
+    pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        match self {
+            Connection::Sqlite(connection) => connection.sync(),
+            Connection::Postgres(_) => Ok(()),
         }
     }
 

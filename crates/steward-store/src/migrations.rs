@@ -5,7 +5,7 @@
 
 use steward_domain::clock::Timestamp;
 
-use crate::connection::{Access, Connection};
+use crate::connection::{Access, Connection, Durability};
 use crate::error::StoreError;
 use crate::tx::Tx;
 
@@ -42,7 +42,7 @@ pub(crate) fn check_version(connection: &mut Connection) -> Result<(), StoreErro
 
 /// Applies what is missing, all or nothing.
 pub(crate) fn migrate(connection: &mut Connection, now: Timestamp) -> Result<(), StoreError> {
-    connection.begin(Access::Write)?;
+    connection.begin(Access::Write(Durability::PowerCut))?;
     let outcome = migrate_in_transaction(connection, now).and_then(|()| connection.batch("COMMIT"));
     if outcome.is_err() {
         connection.abandon();

@@ -11,6 +11,6 @@ pub fn never_sync() {
     NEVER_SYNCS.store(true, Ordering::Relaxed);
 }
 
-pub(crate) fn synchronous() -> &'static str {
-    if NEVER_SYNCS.load(Ordering::Relaxed) { "OFF" } else { "FULL" }
+pub(crate) fn never_syncs() -> bool {
+    NEVER_SYNCS.load(Ordering::Relaxed)
 }

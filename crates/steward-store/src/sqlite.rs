@@ -1,6 +1,7 @@
-//! The SQLite side: one file in WAL mode with `synchronous=FULL`, owned by one process.
+//! The SQLite side: one file in WAL mode, owned by one process.
 //!
-//! `FULL` is not negotiable: with `NORMAL` a power cut loses commits that were already acknowledged.
+//! What was acknowledged as durable was committed with `synchronous=FULL`. `NORMAL` writes the same log without waiting
+//! for the disk; it serves only commits of which nobody was told that they survive a power cut.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::connection::{RawRow, RowSink};
+use crate::connection::{Durability, RawRow, RowSink};
 use crate::error::StoreError;
 use crate::value::Cell;
 
@@ -20,6 +21,11 @@ const BUSY_TIMEOUT_MS: u32 = 10_000;
 /// One connection to the file.
 pub(crate) struct SqliteConnection {
     inner: Connection,
+    /// What `synchronous` is set to; the writer's only.
+    durability: Durability,
+    file: PathBuf,
+    /// The log beside the file, opened when it is first synced without a commit.
+    log: Option<File>,
 }
 
 /// Holds the file for this process until it is dropped.
@@ -55,13 +61,10 @@ impl SqliteConnection {
     pub(crate) fn open_writer(db: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Self::open(db, flags)?;
-        #[cfg(not(feature = "sabotage"))]
-        let synchronous = "FULL";
-        #[cfg(feature = "sabotage")]
-        let synchronous = crate::sabotage::synchronous();
         let setup = format!(
-            "PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON;
-             PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=67108864;"
+            "PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; {} PRAGMA foreign_keys=ON;
+             PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=67108864;",
+            synchronous(Durability::PowerCut),
         );
         connection
             .inner
@@ -78,6 +81,26 @@ impl SqliteConnection {
             )));
         }
         Ok(connection)
+    }
+
+    /// Sets what the next commits survive.
+    pub(crate) fn set_durability(&mut self, durability: Durability) -> Result<(), StoreError> {
+        if self.durability != durability {
+            self.batch(synchronous(durability))?;
+            self.durability = durability;
+        }
+        Ok(())
+    }
+
+    /// Brings the log to the disk, and with it every commit.
+    pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        let log = match self.log.take() {
+            Some(log) => log,
+            None => open_log(&self.file)?,
+        };
+        let synced = log.sync_data();
+        self.log = Some(log);
+        synced.map_err(|error| StoreError::unavailable_from("the log of the database cannot be brought to the disk", error))
     }
 
     /// Takes back what a crash left half done before the file came to WAL mode; a connection that cannot write would be refused.
@@ -110,7 +133,12 @@ impl SqliteConnection {
         let inner = Connection::open_with_flags(db, flags)
             .map_err(|error| StoreError::unavailable_from(format!("cannot open the database {}", db.display()), error))?;
         inner.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(SqliteConnection { inner })
+        Ok(SqliteConnection {
+            inner,
+            durability: Durability::PowerCut,
+            file: db.to_owned(),
+            log: None,
+        })
     }
 
     pub(crate) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
@@ -168,6 +196,26 @@ impl SqliteConnection {
             .unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
+}
+
+#[cfg_attr(feature = "sabotage", allow(unused_variables, reason = "a build without guards may sync nothing"))]
+fn synchronous(durability: Durability) -> &'static str {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::never_syncs() {
+        return "PRAGMA synchronous=OFF;";
+    }
+    match durability {
+        Durability::Kill => "PRAGMA synchronous=NORMAL;",
+        Durability::PowerCut => "PRAGMA synchronous=FULL;",
+    }
+}
+
+/// The write-ahead log, which is there from the first transaction until the last connection closes.
+/// SQLite locks the file and its index, never the log, so that closing this handle takes no lock of SQLite's with it.
+fn open_log(db: &Path) -> Result<File, StoreError> {
+    let mut path = db.as_os_str().to_owned();
+    path.push("-wal");
+    File::open(&path).map_err(|error| StoreError::unavailable_from(format!("cannot open the log of {}", db.display()), error))
 }
 
 impl rusqlite::ToSql for Cell<'_> {

@@ -5,13 +5,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc as blocking};
 use std::thread::{self, JoinHandle};
 
 use steward_domain::clock::Timestamp;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Durability};
 use crate::error::StoreError;
 use crate::migrations;
 use crate::postgresql::PostgresConnection;
@@ -37,7 +37,7 @@ pub struct Store {
 struct Shared {
     source: Source,
     // `None` only while dropping, which closes the queues.
-    orders: Option<mpsc::UnboundedSender<Order>>,
+    orders: Option<blocking::Sender<Order>>,
     reads: Option<mpsc::Sender<ReadJob>>,
     write_places: Arc<Semaphore>,
     later_places: Arc<Semaphore>,
@@ -84,7 +84,7 @@ impl Store {
             Source::Sqlite(path) => Some(sqlite::lock_owner(path)?),
             Source::Postgres(_) => None,
         };
-        let (order_sender, orders) = mpsc::unbounded_channel();
+        let (order_sender, orders) = blocking::channel();
         let (committed_sender, committed) = watch::channel(0);
         let commits = Arc::new(AtomicU64::new(0));
         let start = WriterStart {
@@ -125,19 +125,42 @@ impl Store {
         &self,
         job: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.run(job, Durability::PowerCut).await
+    }
+
+    /// Runs `job` in the writer and gives its value once it is committed: no end of this process takes it back, and readers
+    /// see it. A power cut may, until the next [`Store::write`] or a few milliseconds have passed.
+    ///
+    /// For what nobody outside has been told of and what can be done again.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_unsynced<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(job, Durability::Kill).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        durability: Durability,
+    ) -> Result<T, StoreError> {
         let place = Arc::clone(&self.shared.write_places).acquire_owned().await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
         let work = Awaited {
             job: Some(job),
             value: None,
             reply,
+            durability,
             place,
         };
         self.order(Order::Run(Box::new(work)))?;
         answer.await.map_err(|_| closed())?
     }
 
-    /// Hands `job` to the writer and returns at once. A later awaited write of the same caller makes it durable with it.
+    /// Hands `job` to the writer and returns at once. A later [`Store::write`] of the same caller makes it durable with it.
     ///
     /// If it fails, that is logged and the next awaited write on this store is refused with the cause.
     pub fn write_later(&self, job: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
@@ -269,7 +292,7 @@ fn closed() -> StoreError {
 struct WriterStart {
     source: Source,
     now: Timestamp,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: blocking::Receiver<Order>,
     committed: watch::Sender<i64>,
     commits: Arc<AtomicU64>,
     owner: Option<OwnerLock>,
@@ -295,6 +318,7 @@ fn start_writer(start: WriterStart) -> Result<JoinHandle<()>, StoreError> {
             committed: start.committed,
             commits: start.commits,
             lost: None,
+            is_unsynced: false,
         };
         writer.run();
         // The connection is closed; only now may another process have the file.

@@ -1,21 +1,27 @@
 //! The one thread that writes, with group commit.
 //!
 //! It takes everything that waits into one transaction, each job in a savepoint of its own, and tells nobody anything
-//! before COMMIT is durable. A job that fails takes only its own savepoint with it; a COMMIT that fails takes them all.
+//! before COMMIT is as durable as they asked. A job that fails takes only its own savepoint with it; a COMMIT that fails
+//! takes them all. A transaction in which nobody asked for the disk is not synced by itself: the next synced one, or the
+//! end of a short quiet, brings it there.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use crate::connection::{Access, Connection};
+use crate::connection::{Access, Connection, Durability};
 use crate::error::StoreError;
 use crate::tx::Tx;
 
 /// Jobs in one transaction at most: enough to make the commit's cost vanish, few enough that nobody waits long.
 const GROUP_JOBS: usize = 512;
+/// What was committed without a sync is on the disk this long after, when nothing else brought it there.
+const SYNC_WITHIN: Duration = Duration::from_millis(20);
 
 /// A job for the writer.
 pub(crate) trait Work: Send {
@@ -23,6 +29,8 @@ pub(crate) trait Work: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError>;
     /// Does somebody wait for the end of this job?
     fn is_awaited(&self) -> bool;
+    /// What the job's end must have survived.
+    fn durability(&self) -> Durability;
     /// Told once the outcome is final.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
@@ -32,6 +40,7 @@ pub(crate) struct Awaited<F, T> {
     pub(crate) job: Option<F>,
     pub(crate) value: Option<T>,
     pub(crate) reply: oneshot::Sender<Result<T, StoreError>>,
+    pub(crate) durability: Durability,
     /// A place in the bounded queue, given back when the job is over.
     pub(crate) place: OwnedSemaphorePermit,
 }
@@ -49,6 +58,10 @@ where
 
     fn is_awaited(&self) -> bool {
         true
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
@@ -79,6 +92,10 @@ where
         false
     }
 
+    fn durability(&self) -> Durability {
+        Durability::Kill
+    }
+
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         if let Err(error) = outcome {
             tracing::error!(
@@ -101,11 +118,13 @@ pub(crate) enum Order {
 /// The writer's state; lives on its thread.
 pub(crate) struct Writer {
     pub(crate) connection: Connection,
-    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    pub(crate) orders: Receiver<Order>,
     pub(crate) committed: watch::Sender<i64>,
     pub(crate) commits: Arc<AtomicU64>,
     /// Why an unawaited job failed, until an awaited one was told.
     pub(crate) lost: Option<StoreError>,
+    /// Something is committed that a power cut would take back.
+    pub(crate) is_unsynced: bool,
 }
 
 type Ran = (Box<dyn Work>, Result<(), StoreError>);
@@ -120,7 +139,7 @@ enum JobEnd {
 impl Writer {
     /// Runs until the store is dropped and the queue is empty.
     pub(crate) fn run(mut self) {
-        while let Some(first) = self.orders.blocking_recv() {
+        while let Some(first) = self.next_order() {
             let mut group = VecDeque::from([first]);
             while group.len() < GROUP_JOBS
                 && let Ok(next) = self.orders.try_recv()
@@ -133,9 +152,36 @@ impl Writer {
         }
     }
 
+    /// The next order; while it waits, what is not on the disk yet is brought there. `None` when the store is gone.
+    fn next_order(&mut self) -> Option<Order> {
+        if self.is_unsynced {
+            match self.orders.recv_timeout(SYNC_WITHIN) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.sync(),
+            }
+        }
+        self.orders.recv().ok()
+    }
+
+    fn sync(&mut self) {
+        self.is_unsynced = false;
+        if let Err(error) = self.connection.sync() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what was committed could not be brought to the disk; the next awaited write is refused"
+            );
+            self.lost = Some(error);
+        }
+    }
+
     /// Takes jobs from the group until it is empty or the transaction is gone, and ends the transaction.
     fn run_transaction(&mut self, group: &mut VecDeque<Order>) {
-        if let Err(error) = self.connection.begin(Access::Write) {
+        let must_sync = group
+            .iter()
+            .any(|order| matches!(order, Order::Run(job) if job.durability() == Durability::PowerCut));
+        let durability = if must_sync { Durability::PowerCut } else { Durability::Kill };
+        if let Err(error) = self.connection.begin(Access::Write(durability)) {
             self.connection.abandon();
             let refused = group.drain(..).map(|order| match order {
                 Order::Run(job) => (job, Err(error.clone())),
@@ -183,6 +229,7 @@ impl Writer {
         match self.connection.batch("COMMIT") {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
+                self.is_unsynced = durability == Durability::Kill;
                 if let Some(seq) = highest_seq {
                     self.committed.send_if_modified(|last| {
                         let is_newer = seq > *last;
@@ -270,6 +317,10 @@ impl Work for Notice {
 
     fn is_awaited(&self) -> bool {
         false
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Kill
     }
 
     fn finish(self: Box<Self>, _: Result<(), StoreError>) {}

@@ -18,7 +18,23 @@ on_both![
     seq_order_is_commit_order_with_many_writers,
     a_read_cannot_write,
     jobs_in_the_queue_are_done_before_the_store_is_gone,
+    an_unsynced_write_is_seen_at_once_and_kept,
 ];
+
+async fn an_unsynced_write_is_seen_at_once_and_kept(database: Database) {
+    let store = database.open();
+    let wanted = name("in passing");
+    let made = store
+        .write_unsynced(move |tx| sessions::find_or_create(tx, &wanted, at(1)))
+        .await
+        .unwrap();
+    let id = made.id.clone();
+    assert_eq!(store.read(move |tx| sessions::get(tx, &id)).await.unwrap(), Some(made.clone()));
+    session(&store, "durable").await;
+    drop(store);
+    let id = made.id.clone();
+    assert_eq!(database.open().read(move |tx| sessions::get(tx, &id)).await.unwrap(), Some(made));
+}
 
 async fn a_thousand_concurrent_writes_share_commits(database: Database) {
     let store = database.open();
