@@ -5,42 +5,35 @@ use std::path::{Path, PathBuf};
 
 use crate::Dialect;
 
-fn files(part: &str, dialect: Dialect, is_ingress: bool) -> Vec<PathBuf> {
+fn files(folder: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut found = Vec::new();
-    for other in Dialect::ALL {
-        let (ingress, egress) = if is_ingress { (dialect, other) } else { (other, dialect) };
-        let folder = root.join(format!("{}-{}", ingress.name(), egress.name()));
-        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-        found.extend(
-            entries
-                .map(|entry| entry.path())
-                .filter(|path| path.to_string_lossy().ends_with(part)),
-        );
-    }
+    let entries = fs::read_dir(root.join(folder)).expect("the folder of golden files").flatten();
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_wanted))
+        .collect();
     found.sort();
     found
 }
 
-/// The provider's streams and our own in a dialect.
+/// The providers' streams in a dialect, and our own to callers in it.
 pub(crate) fn streams_of(dialect: Dialect) -> Vec<String> {
-    let mut streams: Vec<String> = [files(".provider.sse", dialect, false), files(".client.sse", dialect, true)]
-        .concat()
+    let mut paths = files("providers", |name| name.starts_with(&format!("{}.", dialect.name())));
+    for egress in Dialect::ALL {
+        let folder = format!("{}-{}", dialect.name(), egress.name());
+        paths.extend(files(&folder, |name| name.ends_with(".client.sse")));
+    }
+    paths
         .iter()
         .map(|path| fs::read_to_string(path).expect("a golden file is text"))
-        .collect();
-    streams.sort();
-    streams.dedup();
-    streams
+        .collect()
 }
 
 /// Callers' requests in a dialect.
 pub(crate) fn requests_of(dialect: Dialect) -> Vec<Vec<u8>> {
-    let mut requests: Vec<Vec<u8>> = files(".request-in.json", dialect, true)
+    let paths = files("callers", |name| name.starts_with(&format!("{}.", dialect.name())));
+    paths
         .iter()
         .map(|path| fs::read(path).expect("a golden file is readable"))
-        .collect();
-    requests.sort();
-    requests.dedup();
-    requests
+        .collect()
 }
