@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::shell::{Job, has};
-use crate::{tidy, web};
+use crate::{docs, tidy, web};
 
-/// Formatting, tidy, lints, Rust tests, the console's own checks.
+/// Formatting, tidy, lints, generated files, Rust tests, the console's own checks.
 pub(crate) fn check() -> Result<()> {
     Job::new("cargo", &["fmt", "--all", "--check"]).run()?;
     tidy::tidy()?;
@@ -14,6 +14,7 @@ pub(crate) fn check() -> Result<()> {
         &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
     )
     .run()?;
+    docs::check()?;
     rust_tests().run()?;
     web::install()?;
     Job::new("npm", &["run", "check"]).folder("web").run()?;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod docs;
 mod figures;
 mod run;
 mod setup;
@@ -19,7 +20,9 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  check    formatting, tidy, lints, Rust tests, console checks
+  check    formatting, tidy, lints, generated files, Rust tests, console checks
+  docs     write docs/reference from what the program says of itself
+  openapi  write the console's types from the program's OpenAPI document
   tidy     the rules of the house that a program can check
   setup    install what the tests need (Debian, as root) and the console's packages
   web      build the console where its sources are newer than the build
@@ -45,6 +48,8 @@ fn dispatch(words: &[String]) -> Result<()> {
     };
     match command.as_str() {
         "check" => check::check(),
+        "docs" => docs::write(),
+        "openapi" => docs::write_types(),
         "tidy" => tidy::tidy(),
         "setup" => setup::setup(),
         "web" => web::build(),

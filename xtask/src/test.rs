@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::shell::{Job, Watched, root, target};
 use crate::staging::{Staging, WIRES};
-use crate::{check, setup, tidy, web};
+use crate::{check, docs, setup, tidy, web};
 
 /// Tests counted over the stages.
 #[derive(Default)]
@@ -50,6 +50,7 @@ pub(crate) fn test(words: &[String]) -> Result<()> {
         &["build", "--package", "steward", "--package", "steward-testkit", "--bins"],
     );
     tally.add("binaries", &of_step(binaries.run()));
+    tally.add("generated files", &of_step(docs::check()));
     let on_demand = ON_DEMAND.iter().filter(|_| !words.is_empty());
     for (name, stage) in STAGES.iter().chain(on_demand).filter(|(name, _)| is_wanted(name)) {
         let begun = Instant::now();

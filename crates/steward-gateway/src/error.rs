@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use steward_dialects::Dialect;
 use steward_dialects::ingress;
 use steward_domain::model::{ModelError, Retry};
@@ -17,6 +18,37 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     pub(crate) dialect: Option<Dialect>,
     pub(crate) retry_after_s: Option<u64>,
+}
+
+/// An error as the API writes it; the inference endpoints write their dialect's own.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ErrorBody {
+    /// What went wrong.
+    error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ErrorDetail {
+    /// A stable word for programs.
+    code: &'static str,
+    /// A sentence for people.
+    message: String,
+}
+
+impl ErrorBody {
+    fn of(error: &ApiError) -> Self {
+        ErrorBody {
+            error: ErrorDetail {
+                code: error.code,
+                message: error.message.clone(),
+            },
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("two texts have a form in JSON")
+    }
 }
 
 impl ApiError {
@@ -83,9 +115,7 @@ impl IntoResponse for ApiError {
         }
         let body = match self.dialect {
             Some(dialect) => ingress::encode_error(dialect, self.status, self.code, &self.message),
-            None => json!({"error": {"code": self.code, "message": self.message}})
-                .to_string()
-                .into_bytes(),
+            None => ErrorBody::of(&self).bytes(),
         };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();

@@ -3,8 +3,9 @@
 mod auth;
 mod console;
 mod error;
-mod openapi;
+pub mod openapi;
 pub mod operations;
 mod routes;
 pub mod server;
+pub mod shapes;
 mod sse;

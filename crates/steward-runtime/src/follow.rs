@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use steward_domain::clock::{Timestamp, rfc3339};
 use steward_domain::id::{InboundId, TurnId};
 use steward_domain::journal::{JournalEvent, TurnStatus};
@@ -23,7 +24,58 @@ pub struct Facts {
     /// The last place read; `None` when nothing is new.
     pub last_seq: Option<i64>,
     /// Facts with their places.
-    pub items: Vec<(i64, Value)>,
+    pub items: Vec<(i64, Fact)>,
+}
+
+/// A small fact of the journal, the same for everyone who may see its turn.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Fact {
+    /// `hello`, `turn.state`, `turn.step`, `approval.opened`, `approval.answered` or `message.in`.
+    pub r#type: &'static str,
+    /// The turn it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<String>,
+    /// The session it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The question it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<String>,
+    /// Where the turn stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<TurnStatus>,
+    /// The step, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// RFC 3339: when the turn's state changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// In `hello`: where the stream begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<i64>,
+}
+
+impl Fact {
+    /// The first fact of a stream: where it begins.
+    pub fn hello(cursor: i64) -> Self {
+        Fact {
+            cursor: Some(cursor),
+            ..Fact::of("hello")
+        }
+    }
+
+    fn of(r#type: &'static str) -> Self {
+        Fact {
+            r#type,
+            turn_id: None,
+            session: None,
+            approval_id: None,
+            status: None,
+            step: None,
+            at: None,
+            cursor: None,
+        }
+    }
 }
 
 impl Runtime {
@@ -104,19 +156,36 @@ fn stopping() -> ServiceError {
     ServiceError::Unavailable("Steward is stopping".into())
 }
 
-fn fact_of(entry: &JournalRow) -> Option<Value> {
-    let state = |status: TurnStatus| json!({"type": "turn.state", "turn_id": entry.turn, "session": entry.session, "status": status, "at": rfc3339(entry.at)});
+fn fact_of(entry: &JournalRow) -> Option<Fact> {
+    let of_turn = |r#type| Fact {
+        turn_id: Some(entry.turn.to_string()),
+        ..Fact::of(r#type)
+    };
+    let state = |status: TurnStatus| Fact {
+        session: Some(entry.session.to_string()),
+        status: Some(status),
+        at: Some(rfc3339(entry.at)),
+        ..of_turn("turn.state")
+    };
     Some(match &entry.event {
         JournalEvent::TurnStarted { .. } => state(TurnStatus::Running),
         JournalEvent::TurnFinished { end, .. } => state(*end),
-        JournalEvent::ApprovalOpened { approval, .. } => {
-            json!({"type": "approval.opened", "approval_id": approval, "turn_id": entry.turn})
-        }
-        JournalEvent::ApprovalAnswered { approval, .. } => {
-            json!({"type": "approval.answered", "approval_id": approval, "turn_id": entry.turn})
-        }
-        JournalEvent::Steered { .. } => json!({"type": "message.in", "session": entry.session, "turn_id": entry.turn}),
-        JournalEvent::StepFinished { step, .. } => json!({"type": "turn.step", "turn_id": entry.turn, "step": step}),
+        JournalEvent::ApprovalOpened { approval, .. } => Fact {
+            approval_id: Some(approval.to_string()),
+            ..of_turn("approval.opened")
+        },
+        JournalEvent::ApprovalAnswered { approval, .. } => Fact {
+            approval_id: Some(approval.to_string()),
+            ..of_turn("approval.answered")
+        },
+        JournalEvent::Steered { .. } => Fact {
+            session: Some(entry.session.to_string()),
+            ..of_turn("message.in")
+        },
+        JournalEvent::StepFinished { step, .. } => Fact {
+            step: Some(*step),
+            ..of_turn("turn.step")
+        },
         JournalEvent::ContextBuilt { .. }
         | JournalEvent::CallStarted { .. }
         | JournalEvent::CallFinished { .. }

@@ -46,6 +46,7 @@ pub struct MessageView {
     /// Its place in the journal.
     pub seq: i64,
     /// `user`, `assistant` or `note`.
+    #[schemars(extend("enum" = ["user", "assistant", "note"]))]
     pub role: &'static str,
     /// What it says.
     pub text: String,

@@ -130,6 +130,7 @@ pub struct CallView {
     /// Why.
     pub reason: String,
     /// `done`, `failed`, `refused`, `uncertain`; absent while open.
+    #[schemars(extend("enum" = ["done", "failed", "refused", "uncertain", null]))]
     pub outcome: Option<&'static str>,
     /// What the model read.
     pub output: String,

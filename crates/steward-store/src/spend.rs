@@ -2,6 +2,7 @@
 //!
 //! Sums are kept in two halves, whole micro-dollars and the rest, so that they are exact far past what one column holds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use steward_domain::clock::Timestamp;
 use steward_domain::id::{AgentName, KeyId, SessionId, TurnId};
@@ -14,7 +15,7 @@ use crate::value::ToCell;
 const PICO_PER_MICRO: i128 = 1_000_000;
 
 /// What a report has one row for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpendBy {
     /// A team.

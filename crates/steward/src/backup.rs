@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use steward_gateway::shapes::BackupMade;
 
 use crate::home::Home;
 use crate::wiring::House;
@@ -13,7 +14,7 @@ use crate::wiring::House;
 const MANIFEST: &str = "manifest.json";
 
 /// Makes a backup of a running house.
-pub(crate) async fn create(house: &House) -> Result<Value> {
+pub(crate) async fn create(house: &House) -> Result<BackupMade> {
     let name = house.runtime.now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
     let target = house.home.backups().join(name);
     let unfinished = target.with_extension("unfinished");
@@ -28,7 +29,10 @@ pub(crate) async fn create(house: &House) -> Result<Value> {
     let bytes: u64 = files.values().filter_map(|file| file["bytes"].as_u64()).sum();
     fs::write(unfinished.join(MANIFEST), serde_json::to_vec_pretty(&json!({"files": files}))?)?;
     fs::rename(&unfinished, &target)?;
-    Ok(json!({"path": target, "bytes": bytes}))
+    Ok(BackupMade {
+        path: target.display().to_string(),
+        bytes,
+    })
 }
 
 /// Compares every file with the list; gives how many there are.

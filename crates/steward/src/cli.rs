@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// AI employees that keep their promises: limits on access and money that the model cannot talk its way out of.
 #[derive(Parser, Debug)]
@@ -68,6 +68,25 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Print a one-time link to the console
     Open,
+    /// Print a part of docs/reference
+    #[command(hide = true)]
+    Reference {
+        /// Which part
+        part: Part,
+    },
+}
+
+/// A part of the reference.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// Every verb and its options.
+    CommandLine,
+    /// Every key of the configuration file.
+    Configuration,
+    /// Every call of the HTTP interface.
+    Http,
+    /// The same as an OpenAPI document.
+    Openapi,
 }
 
 #[derive(Args, Debug)]

@@ -16,6 +16,7 @@ use crate::cli::{Cli, Command};
 use crate::client::Client;
 use crate::home::Home;
 use crate::output::{self, Form};
+use crate::reference;
 use crate::serve;
 
 /// Runs the command and gives the exit code.
@@ -26,6 +27,10 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Some(Command::Serve(options)) => serve::run(&home, options.bind).await.map(|()| 0),
         Some(Command::Onboard(options)) => onboard::run(&home, options, form).await.map(|()| 0),
         Some(Command::Config(crate::cli::Config::Check { file })) => config::check(&home, file, form),
+        Some(Command::Reference { part }) => {
+            output::piece(&reference::text(part));
+            Ok(0)
+        }
         Some(Command::Config(crate::cli::Config::Schema)) => config::schema().map(|()| 0),
         Some(Command::Backup(crate::cli::Backup::Verify { path })) => backup::verify(&path, form).map(|()| 0),
         Some(Command::Backup(crate::cli::Backup::Restore { path })) => backup::restore(&home, &path, form).map(|()| 0),
@@ -55,7 +60,9 @@ async fn with_server(client: &Client, command: Option<Command>, form: Form) -> R
         Some(Command::Doctor(options)) => lists::doctor(client, options.fix, form).await,
         Some(Command::Backup(_)) => backup::create(client, form).await.map(|()| 0),
         Some(Command::Open) => open(client, form).await.map(|()| 0),
-        Some(Command::Serve(_) | Command::Onboard(_)) => unreachable!("these need no server and are run before"),
+        Some(Command::Serve(_) | Command::Onboard(_) | Command::Reference { .. }) => {
+            unreachable!("these need no server and are run before")
+        }
     }
 }
 

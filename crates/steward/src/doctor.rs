@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use steward_gateway::shapes::{CheckState, DoctorCheck, DoctorReport};
 
 use crate::wiring::House;
 
@@ -11,7 +11,7 @@ use crate::wiring::House;
 const LOW_DISK_BYTES: u64 = 1 << 30;
 
 /// All checks.
-pub(crate) async fn report(house: &House) -> Value {
+pub(crate) async fn report(house: &House) -> DoctorReport {
     let mut checks = vec![
         home_mode(house.home.root()),
         disk(house.home.root()),
@@ -21,86 +21,96 @@ pub(crate) async fn report(house: &House) -> Value {
     checks.extend(sandbox_proof(house).await);
     checks.push(providers(house));
     checks.push(local_model(house));
-    json!({"checks": checks})
+    DoctorReport { checks }
 }
 
 /// Mends what can be mended without asking, and reports again.
-pub(crate) async fn fix(house: &House) -> Value {
+pub(crate) async fn fix(house: &House) -> DoctorReport {
     let root = house.home.root();
     // A failure shows in the report that follows.
     let _ = std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700));
     report(house).await
 }
 
-fn check(name: &str, state: &str, detail: String, fix: &str) -> Value {
-    json!({"name": name, "state": state, "detail": detail, "fix": fix})
+fn check(name: &str, state: CheckState, detail: String, fix: &str) -> DoctorCheck {
+    DoctorCheck {
+        name: name.to_owned(),
+        state,
+        detail,
+        fix: fix.to_owned(),
+    }
 }
 
-fn home_mode(root: &Path) -> Value {
+fn home_mode(root: &Path) -> DoctorCheck {
     match std::fs::metadata(root) {
         Ok(metadata) if metadata.permissions().mode() & 0o077 == 0 => {
-            check("home", "ok", format!("{} is closed to other users", root.display()), "")
+            check("home", CheckState::Ok, format!("{} is closed to other users", root.display()), "")
         }
         Ok(metadata) => {
             let detail = format!("{} has mode {:o}", root.display(), metadata.permissions().mode() & 0o777);
-            check("home", "warn", detail, "steward doctor --fix")
+            check("home", CheckState::Warn, detail, "steward doctor --fix")
         }
         Err(error) => check(
             "home",
-            "fail",
+            CheckState::Fail,
             format!("{} cannot be read: {error}", root.display()),
             "check the path and its owner",
         ),
     }
 }
 
-fn disk(root: &Path) -> Value {
+fn disk(root: &Path) -> DoctorCheck {
     match rustix::fs::statvfs(root) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let state = if free < LOW_DISK_BYTES { "warn" } else { "ok" };
+            let state = if free < LOW_DISK_BYTES { CheckState::Warn } else { CheckState::Ok };
             check(
                 "disk",
                 state,
                 format!("{} MiB free", free >> 20),
-                if state == "ok" {
+                if state == CheckState::Ok {
                     ""
                 } else {
                     "make room: a full disk refuses new work"
                 },
             )
         }
-        Err(error) => check("disk", "warn", format!("free space is unknown: {error}"), ""),
+        Err(error) => check("disk", CheckState::Warn, format!("free space is unknown: {error}"), ""),
     }
 }
 
-async fn store(house: &House) -> Value {
+async fn store(house: &House) -> DoctorCheck {
     match house.store.integrity_check().await {
-        Ok(faults) if faults.is_empty() => check("store", "ok", "every table reads and fits".into(), ""),
-        Ok(faults) => check("store", "fail", faults.join("; "), "restore a backup: steward backup restore PATH"),
-        Err(error) => check("store", "fail", error.to_string(), "see the message"),
+        Ok(faults) if faults.is_empty() => check("store", CheckState::Ok, "every table reads and fits".into(), ""),
+        Ok(faults) => check(
+            "store",
+            CheckState::Fail,
+            faults.join("; "),
+            "restore a backup: steward backup restore PATH",
+        ),
+        Err(error) => check("store", CheckState::Fail, error.to_string(), "see the message"),
     }
 }
 
-fn sandbox_backend(house: &House) -> Value {
+fn sandbox_backend(house: &House) -> DoctorCheck {
     let sandbox = house.bench.sandbox();
     match sandbox.backend() {
-        Some(backend) => check("sandbox", "ok", format!("{backend}: {}", sandbox.why()), ""),
+        Some(backend) => check("sandbox", CheckState::Ok, format!("{backend}: {}", sandbox.why()), ""),
         None => check(
             "sandbox",
-            "fail",
+            CheckState::Fail,
             sandbox.why().to_owned(),
             "apt-get install bubblewrap; until then tools that start processes are refused",
         ),
     }
 }
 
-async fn sandbox_proof(house: &House) -> Vec<Value> {
+async fn sandbox_proof(house: &House) -> Vec<DoctorCheck> {
     let proofs = house.bench.sandbox().prove(house.home.root()).await;
     proofs
         .into_iter()
         .map(|proof| {
-            let state = if proof.passed { "ok" } else { "fail" };
+            let state = if proof.passed { CheckState::Ok } else { CheckState::Fail };
             check(
                 &format!("sandbox: {}", proof.name),
                 state,
@@ -115,7 +125,7 @@ async fn sandbox_proof(house: &House) -> Vec<Value> {
         .collect()
 }
 
-fn providers(house: &House) -> Value {
+fn providers(house: &House) -> DoctorCheck {
     let catalog = house.router.catalog();
     let mut providers = house.configuration.load().providers.clone();
     crate::default_route::add_keys_of_environment(&catalog, &mut providers);
@@ -125,20 +135,25 @@ fn providers(house: &House) -> Value {
         .map(|(name, _)| name.as_str())
         .collect();
     if keyed.is_empty() {
-        return check("providers", "ok", "no provider has a key; the local model answers".into(), "");
+        return check(
+            "providers",
+            CheckState::Ok,
+            "no provider has a key; the local model answers".into(),
+            "",
+        );
     }
-    check("providers", "ok", format!("with a key: {}", keyed.join(", ")), "")
+    check("providers", CheckState::Ok, format!("with a key: {}", keyed.join(", ")), "")
 }
 
-fn local_model(house: &House) -> Value {
+fn local_model(house: &House) -> DoctorCheck {
     let installed = house.facts.local_models();
     if installed.is_empty() {
         return check(
             "local model",
-            "warn",
+            CheckState::Warn,
             "none is installed".into(),
             "steward models pull smollm2-135m",
         );
     }
-    check("local model", "ok", installed.join(", "), "")
+    check("local model", CheckState::Ok, installed.join(", "), "")
 }

@@ -6,10 +6,16 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use steward_domain::id::RequestId;
+use steward_domain::money::Usd;
 use steward_gateway::operations::{Operation, Operations, Reading};
+use steward_gateway::shapes::{
+    AgentLimits, AgentLine, ConfigCheck, ConfigEntry, ConfigFile, List, LocalModels, ModelLine, ProviderLine, PulledModel, RemovedModel,
+    RouteLine,
+};
+use steward_inference::catalog::price::ModelPrice;
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
-use steward_runtime::config::ModelFacts;
+use steward_runtime::config::{Agent, ModelFacts};
 use steward_runtime::error::ServiceError;
 
 use crate::backup;
@@ -35,14 +41,14 @@ impl Operations for HouseOperations {
         async move {
             let house = &self.house;
             Ok(match what {
-                Reading::Agents => agents(house),
-                Reading::Models => models(house),
-                Reading::Providers => providers(house),
-                Reading::Routes => routes(house),
-                Reading::Config => config(house),
+                Reading::Agents => json!(agents(house)),
+                Reading::Models => json!(models(house)),
+                Reading::Providers => json!(providers(house)),
+                Reading::Routes => json!(routes(house)),
+                Reading::Config => json!(config(house)),
                 Reading::ConfigSchema => crate::commands::config_schema(),
-                Reading::Doctor => doctor::report(house).await,
-                Reading::LocalModel => local_model(house),
+                Reading::Doctor => json!(doctor::report(house).await),
+                Reading::LocalModel => json!(local_model(house)),
             })
         }
         .boxed()
@@ -52,12 +58,12 @@ impl Operations for HouseOperations {
         async move {
             match operation {
                 Operation::TestProvider(name) => test_provider(&self.house, &name).await,
-                Operation::CheckConfig(text) => Ok(check_config(&self.house, &text)),
+                Operation::CheckConfig(text) => Ok(json!(check_config(&self.house, &text))),
                 Operation::SetConfig { key, value } => set_config(&self.house, &key, value).await,
                 Operation::PullModel(name) => pull_model(&self.house, name).await,
                 Operation::RemoveModel(name) => remove_model(&self.house, &name),
-                Operation::Backup => backup::create(&self.house).await.map_err(failed),
-                Operation::FixDoctor => Ok(doctor::fix(&self.house).await),
+                Operation::Backup => backup::create(&self.house).await.map(|made| json!(made)).map_err(failed),
+                Operation::FixDoctor => Ok(json!(doctor::fix(&self.house).await)),
             }
         }
         .boxed()
@@ -75,52 +81,68 @@ fn failed(error: anyhow::Error) -> ServiceError {
     ServiceError::Invalid(Failure::of(error).to_string())
 }
 
-fn agents(house: &House) -> Value {
+fn agents(house: &House) -> List<AgentLine> {
     let settings = house.runtime.settings();
-    let items: Vec<Value> = settings
-        .agents
-        .values()
-        .map(|agent| {
-            let limits = &agent.limits;
-            json!({
-                "name": agent.name, "route": agent.route, "workspace": agent.workspace, "tools": agent.tools,
-                "limits": {"steps": limits.steps, "turn_usd": limits.turn_usd, "turn_time_s": limits.turn_time.as_secs(), "tokens": limits.tokens},
-            })
-        })
-        .collect();
-    json!({"items": items})
+    let line = |agent: &Agent| AgentLine {
+        name: agent.name.to_string(),
+        route: agent.route.clone(),
+        workspace: agent.workspace.display().to_string(),
+        tools: agent.tools.clone(),
+        limits: AgentLimits {
+            steps: agent.limits.steps,
+            turn_usd: agent.limits.turn_usd,
+            turn_time_s: agent.limits.turn_time.as_secs(),
+            tokens: agent.limits.tokens,
+        },
+    };
+    List {
+        items: settings.agents.values().map(line).collect(),
+    }
 }
 
-fn models(house: &House) -> Value {
+fn models(house: &House) -> List<ModelLine> {
     let catalog = house.router.catalog();
     let local = house.facts.local_models();
     let priced = catalog.models().iter().map(|(name, model)| {
-        let per_mtok = |pick: fn(&steward_inference::catalog::price::ModelPrice) -> steward_domain::money::Usd| model.price.as_ref().map(|price| pick(price).times(1_000_000));
-        json!({
-            "model": name, "provider": name.split('/').next(), "context_tokens": model.context_tokens, "tier": model.tier.map(|tier| format!("{tier:?}").to_lowercase()),
-            "input_usd_per_mtok": per_mtok(|price| price.input), "output_usd_per_mtok": per_mtok(|price| price.output), "is_local": false, "state": "known",
-        })
+        let per_mtok = |pick: fn(&ModelPrice) -> Usd| model.price.as_ref().map(|price| pick(price).times(1_000_000));
+        ModelLine {
+            model: name.clone(),
+            provider: name.split('/').next().unwrap_or_default().to_owned(),
+            context_tokens: model.context_tokens,
+            tier: model.tier.map(|tier| format!("{tier:?}").to_lowercase()),
+            input_usd_per_mtok: per_mtok(|price| price.input),
+            output_usd_per_mtok: per_mtok(|price| price.output),
+            is_local: false,
+            state: "known".to_owned(),
+        }
     });
     let in_process = pull::sources().iter().map(|source| {
         let name = format!("local/{}", source.name);
-        let is_installed = local.contains(&name);
-        json!({
-            "model": name, "provider": "local", "context_tokens": house.facts.context_tokens("local/"), "tier": "economy",
-            "input_usd_per_mtok": "0", "output_usd_per_mtok": "0", "is_local": true, "state": if is_installed { "installed" } else { "can be pulled" },
-        })
+        let state = if local.contains(&name) { "installed" } else { "can be pulled" };
+        ModelLine {
+            model: name,
+            provider: "local".to_owned(),
+            context_tokens: Some(house.facts.context_tokens("local/")),
+            tier: Some("economy".to_owned()),
+            input_usd_per_mtok: Some(Usd::ZERO),
+            output_usd_per_mtok: Some(Usd::ZERO),
+            is_local: true,
+            state: state.to_owned(),
+        }
     });
-    let items: Vec<Value> = in_process.chain(priced).collect();
-    json!({"items": items})
+    List {
+        items: in_process.chain(priced).collect(),
+    }
 }
 
-fn providers(house: &House) -> Value {
+fn providers(house: &House) -> List<ProviderLine> {
     let catalog = house.router.catalog();
     let mut configured = house.configuration.load().providers.clone();
     default_route::add_keys_of_environment(&catalog, &mut configured);
     let mut names: Vec<&String> = catalog.providers().keys().chain(configured.keys()).collect();
     names.sort();
     names.dedup();
-    let items: Vec<Value> = names
+    let items = names
         .into_iter()
         .map(|name| {
             let (own, known) = (configured.get(name), catalog.providers().get(name));
@@ -128,13 +150,17 @@ fn providers(house: &House) -> Value {
             let base_url = own
                 .and_then(|own| own.base_url.clone())
                 .or_else(|| known.map(|known| known.base_url.clone()));
-            json!({
-                "name": name, "dialect": dialect.map(dialect_name), "base_url": base_url, "has_key": own.is_some_and(|own| own.has_key()),
-                "known": known.is_some(), "key_env": known.and_then(|known| known.key_env.clone()),
-            })
+            ProviderLine {
+                name: name.clone(),
+                dialect: dialect.map(|dialect| dialect_name(dialect).to_owned()),
+                base_url,
+                has_key: own.is_some_and(|own| own.has_key()),
+                known: known.is_some(),
+                key_env: known.and_then(|known| known.key_env.clone()),
+            }
         })
         .collect();
-    json!({"items": items})
+    List { items }
 }
 
 async fn test_provider(house: &House, name: &str) -> Result<Value, ServiceError> {
@@ -155,30 +181,34 @@ fn dialect_name(dialect: ProviderDialect) -> &'static str {
     }
 }
 
-fn routes(house: &House) -> Value {
-    let items: Vec<Value> = house
-        .facts
-        .routes()
-        .into_iter()
-        .map(|(name, targets)| json!({"name": name, "strategy": "priority", "targets": targets}))
-        .collect();
-    json!({"items": items})
+fn routes(house: &House) -> List<RouteLine> {
+    let line = |(name, targets)| RouteLine {
+        name,
+        strategy: "priority".to_owned(),
+        targets,
+    };
+    List {
+        items: house.facts.routes().into_iter().map(line).collect(),
+    }
 }
 
-fn config(house: &House) -> Value {
+fn config(house: &House) -> ConfigFile {
     let file = house.home.config_file();
     let text = std::fs::read_to_string(&file).unwrap_or_default();
-    let mut value = check_config(house, &text);
-    value["path"] = json!(file);
-    value["valid"] = value["ok"].clone();
-    value["text"] = json!(text);
-    value
+    let check = check_config(house, &text);
+    ConfigFile {
+        text,
+        path: file.display().to_string(),
+        valid: check.ok,
+        error: check.error,
+    }
 }
 
-fn check_config(house: &House, text: &str) -> Value {
-    match Configuration::parse(text, &house.home.config_file()) {
-        Ok(_) => json!({"ok": true}),
-        Err(error) => json!({"ok": false, "error": Failure::of(error).to_string()}),
+fn check_config(house: &House, text: &str) -> ConfigCheck {
+    let parsed = Configuration::parse(text, &house.home.config_file());
+    ConfigCheck {
+        ok: parsed.is_ok(),
+        error: parsed.err().map(|error| Failure::of(error).to_string()),
     }
 }
 
@@ -192,13 +222,20 @@ async fn set_config(house: &House, key: &str, value: Value) -> Result<Value, Ser
     let temporary = file.with_extension("toml.new");
     let written = std::fs::write(&temporary, &changed).and_then(|()| std::fs::rename(&temporary, &file));
     written.map_err(|error| ServiceError::Unavailable(format!("{} cannot be written: {error}", file.display())))?;
-    Ok(json!({"key": key, "value": value}))
+    Ok(json!(ConfigEntry {
+        key: key.to_owned(),
+        value
+    }))
 }
 
-fn local_model(house: &House) -> Value {
+fn local_model(house: &House) -> LocalModels {
     let installed = house.facts.local_models();
     let state = if installed.is_empty() { "absent" } else { "installed" };
-    json!({"state": state, "installed": installed, "default": default_route::LOCAL})
+    LocalModels {
+        state: state.to_owned(),
+        installed,
+        default: default_route::LOCAL.to_owned(),
+    }
 }
 
 async fn pull_model(house: &Arc<House>, name: String) -> Result<Value, ServiceError> {
@@ -209,9 +246,12 @@ async fn pull_model(house: &Arc<House>, name: String) -> Result<Value, ServiceEr
         .map_err(|error| ServiceError::Unavailable(error.to_string()))?
         .map_err(|error| ServiceError::Invalid(error.to_string()))?;
     house.refresh_local_models().map_err(failed)?;
-    Ok(
-        json!({"model": format!("local/{}", installed.name), "bytes": installed.size_bytes, "licence": installed.licence, "state": "installed"}),
-    )
+    Ok(json!(PulledModel {
+        model: format!("local/{}", installed.name),
+        bytes: installed.size_bytes,
+        licence: installed.licence,
+        state: "installed".to_owned(),
+    }))
 }
 
 fn remove_model(house: &House, name: &str) -> Result<Value, ServiceError> {
@@ -220,5 +260,8 @@ fn remove_model(house: &House, name: &str) -> Result<Value, ServiceError> {
         return Err(ServiceError::not_found("local model", name));
     }
     house.refresh_local_models().map_err(failed)?;
-    Ok(json!({"model": name, "state": "removed"}))
+    Ok(json!(RemovedModel {
+        model: name.to_owned(),
+        state: "removed".to_owned(),
+    }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use steward_domain::approval::Scope;
 use steward_domain::id::ApprovalId;
@@ -13,23 +14,30 @@ use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::server::Gateway;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Filter {
+    /// `waiting`, or `all` for answered ones too.
     state: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ApprovalWord")]
 enum Word {
     Allow,
     Deny,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ApprovalAnswer")]
 pub(crate) struct Body {
+    /// Yes or no.
     decision: Word,
+    /// How long a yes holds; once unless said.
     scope: Option<Scope>,
+    /// The question's digest; an answer to another question is refused.
     digest: Option<String>,
+    /// A word with it; the answer itself for a question.
     note: Option<String>,
 }
 

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::server::Gateway;
+use crate::shapes::Health;
 
 /// `GET /healthz`.
-pub(crate) async fn live() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
 /// `GET /readyz`: the store answers.
-pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Result<Json<Health>, ApiError> {
     gateway.runtime.has_administrator().await?;
-    Ok(Json(json!({"status": "ready"})))
+    Ok(Json(Health { status: "ready" }))
 }

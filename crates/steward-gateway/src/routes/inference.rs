@@ -12,7 +12,7 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 use steward_dialects::Dialect;
 use steward_dialects::ingress::{self, IngressOptions, IngressRequest, StreamEncoder};
 use steward_domain::id::{ChannelName, RequestId};
@@ -30,6 +30,7 @@ use crate::error::ApiError;
 use crate::operations::Reading;
 use crate::routes::sessions::agent_for;
 use crate::server::Gateway;
+use crate::shapes::{ModelId, ModelList};
 use crate::sse;
 
 /// `POST /v1/chat/completions`.
@@ -53,7 +54,7 @@ pub(crate) async fn messages(
 }
 
 /// `GET /v1/models`.
-pub(crate) async fn models(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn models(State(gateway): State<Arc<Gateway>>) -> Result<Json<ModelList>, ApiError> {
     let routes = gateway.operations.read(Reading::Routes).await?;
     let agents = gateway.operations.read(Reading::Agents).await?;
     let models = gateway.operations.read(Reading::Models).await?;
@@ -70,11 +71,16 @@ pub(crate) async fn models(State(gateway): State<Arc<Gateway>>) -> Result<Json<V
         names(&models, "model", ""),
     ]
     .concat();
-    let data: Vec<Value> = all
-        .into_iter()
-        .map(|id| json!({"id": id, "object": "model", "created": 0, "owned_by": "steward"}))
-        .collect();
-    Ok(Json(json!({"object": "list", "data": data})))
+    let named = |id| ModelId {
+        id,
+        object: "model",
+        created: 0,
+        owned_by: "steward",
+    };
+    Ok(Json(ModelList {
+        object: "list",
+        data: all.into_iter().map(named).collect(),
+    }))
 }
 
 /// Facts of one call that its answer is labelled with.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use steward_domain::principal::Role;
 use steward_runtime::keys::{CreatedKey, KeyLine, NewKey};
@@ -13,14 +14,21 @@ use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::server::Gateway;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewKey")]
 pub(crate) struct Body {
+    /// Its name.
     name: String,
+    /// The user it acts for.
     user: Option<String>,
+    /// The team it is charged to.
     team: Option<String>,
+    /// The only agent it may talk to.
     agent: Option<String>,
+    /// Its role.
     role: Option<Role>,
+    /// Its life, from `1s` to `365d`.
     expires: Option<String>,
 }
 

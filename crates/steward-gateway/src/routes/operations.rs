@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -39,14 +40,17 @@ readings! {
     doctor => Doctor,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct ConfigText {
+    /// The whole file.
     text: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct ConfigValue {
+    /// Dotted path, such as `agents.main.route`.
     key: String,
+    /// The value.
     value: Value,
 }
 

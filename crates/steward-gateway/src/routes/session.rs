@@ -7,8 +7,8 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use steward_domain::secret::Secret;
 use steward_runtime::error::ServiceError;
 use steward_runtime::signin::SignedIn;
@@ -16,25 +16,34 @@ use steward_runtime::signin::SignedIn;
 use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::server::Gateway;
+use crate::shapes::SigninLink;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SigninByLink")]
 pub(crate) struct Link {
+    /// What the link has behind `#signin=`.
     token: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SigninByPassword")]
 pub(crate) struct Password {
+    /// The user's name.
     user: String,
+    /// The password.
     password: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct NewPassword {
+    /// The password.
     password: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SigninByKey")]
 pub(crate) struct Key {
+    /// The key.
     key: String,
 }
 
@@ -127,9 +136,9 @@ pub(crate) async fn set_password(
 pub(crate) async fn new_link(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<SigninLink>, ApiError> {
     let token = gateway.runtime.create_signin_token(&caller.identity).await?;
-    Ok(Json(
-        json!({"url": format!("http://{}/#signin={}", gateway.address, token.expose())}),
-    ))
+    Ok(Json(SigninLink {
+        url: format!("http://{}/#signin={}", gateway.address, token.expose()),
+    }))
 }

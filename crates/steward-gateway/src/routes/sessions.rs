@@ -6,30 +6,38 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use steward_domain::id::{AgentName, ChannelName, InboundId};
 use steward_domain::message::Part;
 use steward_domain::principal::Surface;
 use steward_runtime::inbox::NewMessage;
+use steward_runtime::sessions::SessionLine;
 
 use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::server::Gateway;
+use crate::shapes::{List, Messages, Sent, TakenBy};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SessionsPage")]
 pub(crate) struct Page {
+    /// At most this many.
     limit: Option<u32>,
+    /// Messages: only those before this place in the journal.
     before: Option<i64>,
 }
 
 /// A message as a client writes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Draft {
     /// The client's own id: the same again is the same message.
     client_id: Option<String>,
+    /// What it says.
     text: String,
+    /// To which agent; `main` unless said.
     agent: Option<String>,
+    /// `web` or `terminal`.
     channel: Option<String>,
 }
 
@@ -38,9 +46,9 @@ pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
     Query(page): Query<Page>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<List<SessionLine>>, ApiError> {
     let items = gateway.runtime.sessions(page.limit.unwrap_or(100), &caller.identity).await?;
-    Ok(Json(json!({"items": items})))
+    Ok(Json(List { items }))
 }
 
 /// `GET /api/sessions/{id}/messages`.
@@ -49,12 +57,12 @@ pub(crate) async fn messages(
     Extension(caller): Extension<Authenticated>,
     Path(id): Path<String>,
     Query(page): Query<Page>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Messages>, ApiError> {
     let (items, has_more) = gateway
         .runtime
         .messages(&id, page.before, page.limit.unwrap_or(60), &caller.identity)
         .await?;
-    Ok(Json(json!({"items": items, "has_more": has_more})))
+    Ok(Json(Messages { items, has_more }))
 }
 
 /// `POST /api/sessions/{name}/messages`: 202 with the turn that takes it, 200 for a chat command.
@@ -91,11 +99,24 @@ pub(crate) async fn send(
         parts: vec![Part::text(draft.text)],
     };
     let taken = gateway.runtime.send(message).await?;
+    let session_id = taken.session.to_string();
     if let Some(answer) = taken.command_answer {
-        return Ok(Json(json!({"session_id": taken.session, "command": true, "text": answer})).into_response());
+        let said = Sent {
+            session_id,
+            command: Some(true),
+            text: Some(answer),
+            ..Sent::default()
+        };
+        return Ok(Json(said).into_response());
     }
-    let body = json!({"session_id": taken.session, "inbound_id": taken.inbound, "turn_id": taken.turn, "is_duplicate": taken.is_duplicate});
-    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+    let sent = Sent {
+        session_id,
+        inbound_id: taken.inbound.map(|id| id.to_string()),
+        turn_id: taken.turn.map(|id| id.to_string()),
+        is_duplicate: Some(taken.is_duplicate),
+        ..Sent::default()
+    };
+    Ok((StatusCode::ACCEPTED, Json(sent)).into_response())
 }
 
 /// A session's id may stand for its name.
@@ -125,7 +146,9 @@ pub(crate) fn agent_for(caller: &Authenticated, wanted: Option<String>) -> Resul
 }
 
 /// `GET /api/inbox/{id}`: which turn took a message.
-pub(crate) async fn inbound(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn inbound(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<TakenBy>, ApiError> {
     let turn = gateway.runtime.turn_of(&InboundId::from_text(id)).await?;
-    Ok(Json(json!({"turn_id": turn})))
+    Ok(Json(TakenBy {
+        turn_id: turn.map(|id| id.to_string()),
+    }))
 }

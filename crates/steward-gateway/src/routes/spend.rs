@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use steward_domain::clock::Timestamp;
 use steward_domain::id::RequestId;
 use steward_runtime::spend::{ReportBy, SpendReport};
 
 use crate::error::ApiError;
 use crate::server::Gateway;
+use crate::shapes::CallReport;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Filter {
+    /// What a row stands for; `model` unless said.
     by: Option<ReportBy>,
+    /// Since a day, a time, or a span such as `7d`.
     since: Option<String>,
 }
 
@@ -44,7 +47,8 @@ fn instant_of(gateway: &Gateway, text: &str) -> Result<Timestamp, ApiError> {
 }
 
 /// `GET /api/calls/{id}`.
-pub(crate) async fn call(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let row = gateway.runtime.call(&RequestId::from_text(id.clone())).await?;
-    Ok(Json(json!({"call": row, "route": gateway.operations.explain(&id)})))
+pub(crate) async fn call(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<CallReport>, ApiError> {
+    let call = gateway.runtime.call(&RequestId::from_text(id.clone())).await?;
+    let route = gateway.operations.explain(&id);
+    Ok(Json(CallReport { call, route }))
 }

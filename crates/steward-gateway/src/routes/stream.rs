@@ -7,11 +7,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use steward_domain::decision::{Decision, Effect};
 use steward_domain::id::{ApprovalId, TurnId};
-use steward_domain::journal::TurnStatus;
+use steward_domain::journal::{CallIntent, TurnStatus};
+use steward_domain::money::Usd;
 use steward_runtime::access::Identity;
+use steward_runtime::approvals::ApprovalView;
+use steward_runtime::follow::Fact;
 use steward_runtime::hub::{LiveEvent, Partial, Shown, Watch};
 use steward_runtime::turns::TurnView;
 use tokio::sync::broadcast::error::RecvError;
@@ -24,9 +29,110 @@ use crate::sse::{self, Event};
 /// Journal entries read at once.
 const BATCH: u32 = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Cursor {
+    /// The last place that was seen; now unless said.
     cursor: Option<i64>,
+}
+
+/// What a turn in view shows while it goes on.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum TurnEvent {
+    /// The turn as it stands.
+    Snapshot {
+        /// The turn.
+        turn: TurnView,
+    },
+    /// A step began.
+    Step {
+        /// From 1.
+        step: u32,
+    },
+    /// More of what the model thinks.
+    Thinking {
+        /// The piece.
+        text: String,
+    },
+    /// More of the answer.
+    Text {
+        /// The piece.
+        text: String,
+    },
+    /// A tool call was decided.
+    Call {
+        /// The call.
+        call: CallBegun,
+    },
+    /// A tool call ended.
+    CallFinished {
+        /// The call's id.
+        id: String,
+        /// How it ended.
+        #[schemars(extend("enum" = ["done", "failed", "refused", "uncertain"]))]
+        outcome: &'static str,
+        /// What the model reads.
+        output: String,
+    },
+    /// A question waits for a person.
+    Approval {
+        /// The question.
+        approval: ApprovalView,
+    },
+    /// A word of Steward.
+    Note {
+        /// What it says.
+        text: String,
+    },
+    /// The step begins again; what it showed does not count.
+    Restart {
+        /// Why.
+        reason: String,
+    },
+    /// The turn is over, or waits.
+    Finished {
+        /// Where it stands.
+        status: TurnStatus,
+        /// The reply, or why there is none.
+        text: String,
+        /// US dollars.
+        cost_usd: Usd,
+        /// Model calls.
+        steps: usize,
+    },
+}
+
+/// A tool call when it was decided.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CallBegun {
+    /// The model's id.
+    id: String,
+    /// The tool.
+    tool: String,
+    /// The arguments.
+    args: Value,
+    /// What it does.
+    effect: Effect,
+    /// Allow, ask or deny.
+    decision: Decision,
+    /// Why.
+    reason: String,
+    /// The rule that decided.
+    rule: String,
+}
+
+impl From<CallIntent> for CallBegun {
+    fn from(call: CallIntent) -> Self {
+        CallBegun {
+            id: call.id.to_string(),
+            tool: call.tool,
+            args: call.arguments,
+            effect: call.effect,
+            decision: call.ruling.decision,
+            reason: call.ruling.reason,
+            rule: call.ruling.rule,
+        }
+    }
 }
 
 /// `GET /api/turns/{id}/stream`: a snapshot, what was shown of the running step, then what comes, until it ends.
@@ -37,8 +143,11 @@ pub(crate) async fn turn(
 ) -> Result<Response, ApiError> {
     let id = TurnId::from_text(id);
     let (view, watch) = gateway.runtime.watch(&id, &caller.identity).await?;
-    let plain = |data| Event { id: None, data };
-    let mut first = vec![plain(json!({"type": "snapshot", "turn": view}))];
+    let plain = |event: TurnEvent| Event {
+        id: None,
+        data: json!(event),
+    };
+    let mut first = vec![plain(TurnEvent::Snapshot { turn: view.clone() })];
     let Some(watch) = watch else {
         first.push(plain(ended(&view)));
         return Ok(sse::response(stream::iter(first)));
@@ -73,7 +182,7 @@ impl Viewer {
             received = self.watch.events.recv() => received,
             () = shutdown.cancelled() => return None,
         };
-        let data = match received {
+        let event = match received {
             Ok(Shown::Live(event)) => live(event),
             Ok(Shown::ApprovalOpened(id)) => self.approval(&id).await,
             // The end is read from the rows, so that it shows what the journal keeps.
@@ -81,62 +190,76 @@ impl Viewer {
                 self.is_over = true;
                 self.end().await
             }
-            Err(RecvError::Lagged(missed)) => {
-                json!({"type": "note", "text": format!("{missed} updates were skipped; the turn's page has them all")})
-            }
+            Err(RecvError::Lagged(missed)) => TurnEvent::Note {
+                text: format!("{missed} updates were skipped; the turn's page has them all"),
+            },
         };
+        let data = json!(event);
         Some((Event { id: None, data }, self))
     }
 
-    async fn approval(&self, id: &str) -> Value {
+    async fn approval(&self, id: &str) -> TurnEvent {
         match self.gateway.runtime.approval(&ApprovalId::from_text(id), &self.identity).await {
-            Ok(approval) => json!({"type": "approval", "approval": approval}),
-            Err(error) => json!({"type": "note", "text": error.to_string()}),
+            Ok(approval) => TurnEvent::Approval { approval },
+            Err(error) => TurnEvent::Note { text: error.to_string() },
         }
     }
 
-    async fn end(&self) -> Value {
+    async fn end(&self) -> TurnEvent {
         match self.gateway.runtime.turn(&self.turn, &self.identity).await {
             Ok(view) => ended(&view),
-            Err(error) => json!({"type": "finished", "status": "failed", "text": error.to_string(), "cost_usd": "0", "steps": 0}),
+            Err(error) => TurnEvent::Finished {
+                status: TurnStatus::Failed,
+                text: error.to_string(),
+                cost_usd: Usd::ZERO,
+                steps: 0,
+            },
         }
     }
 }
 
-fn ended(view: &TurnView) -> Value {
-    json!({"type": "finished", "status": view.status, "text": view.text, "cost_usd": view.cost_usd, "steps": view.steps.len()})
+fn ended(view: &TurnView) -> TurnEvent {
+    TurnEvent::Finished {
+        status: view.status,
+        text: view.text.clone(),
+        cost_usd: view.cost_usd,
+        steps: view.steps.len(),
+    }
 }
 
 /// What the running step has shown; a step that the snapshot already holds is not shown twice.
-fn shown_so_far(partial: &Partial, view: &TurnView) -> Vec<Value> {
+fn shown_so_far(partial: &Partial, view: &TurnView) -> Vec<TurnEvent> {
     let is_in_snapshot = view.steps.iter().any(|step| step.step >= partial.step) || partial.step == 0;
     if is_in_snapshot || view.status != TurnStatus::Running {
         return Vec::new();
     }
-    let mut shown = vec![json!({"type": "step", "step": partial.step})];
+    let mut shown = vec![TurnEvent::Step { step: partial.step }];
     if !partial.thinking.is_empty() {
-        shown.push(json!({"type": "thinking", "text": partial.thinking}));
+        shown.push(TurnEvent::Thinking {
+            text: partial.thinking.clone(),
+        });
     }
     if !partial.text.is_empty() {
-        shown.push(json!({"type": "text", "text": partial.text}));
+        shown.push(TurnEvent::Text {
+            text: partial.text.clone(),
+        });
     }
     shown
 }
 
-fn live(event: LiveEvent) -> Value {
+fn live(event: LiveEvent) -> TurnEvent {
     match event {
-        LiveEvent::StepStarted { step } => json!({"type": "step", "step": step}),
-        LiveEvent::Thinking(text) => json!({"type": "thinking", "text": text}),
-        LiveEvent::Text(text) => json!({"type": "text", "text": text}),
-        LiveEvent::StepRestarted { reason } => json!({"type": "restart", "reason": reason}),
-        LiveEvent::CallDecided(call) => json!({"type": "call", "call": {
-            "id": call.id, "tool": call.tool, "args": call.arguments, "effect": call.effect,
-            "decision": call.ruling.decision, "reason": call.ruling.reason, "rule": call.ruling.rule,
-        }}),
-        LiveEvent::CallFinished { call, outcome, output } => {
-            json!({"type": "call_finished", "id": call, "outcome": outcome, "output": output})
-        }
-        LiveEvent::Note(text) => json!({"type": "note", "text": text}),
+        LiveEvent::StepStarted { step } => TurnEvent::Step { step },
+        LiveEvent::Thinking(text) => TurnEvent::Thinking { text },
+        LiveEvent::Text(text) => TurnEvent::Text { text },
+        LiveEvent::StepRestarted { reason } => TurnEvent::Restart { reason },
+        LiveEvent::CallDecided(call) => TurnEvent::Call { call: call.into() },
+        LiveEvent::CallFinished { call, outcome, output } => TurnEvent::CallFinished {
+            id: call.to_string(),
+            outcome,
+            output,
+        },
+        LiveEvent::Note(text) => TurnEvent::Note { text },
     }
 }
 
@@ -164,7 +287,7 @@ pub(crate) async fn all(
     };
     let hello = Event {
         id: Some(cursor),
-        data: json!({"type": "hello", "cursor": cursor}),
+        data: json!(Fact::hello(cursor)),
     };
     Ok(sse::response(stream::iter([hello]).chain(stream::unfold(follower, Follower::next))))
 }
@@ -192,7 +315,10 @@ impl Follower {
                     .items
                     .into_iter()
                     .rev()
-                    .map(|(seq, data)| Event { id: Some(seq), data })
+                    .map(|(seq, fact)| Event {
+                        id: Some(seq),
+                        data: json!(fact),
+                    })
                     .collect();
                 continue;
             }

@@ -4,25 +4,31 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use steward_domain::id::{AgentName, TurnId};
 use steward_domain::journal::TurnStatus;
 use steward_runtime::spend::ReportBy;
-use steward_runtime::turns::TurnQuery;
+use steward_runtime::turns::{TurnLine, TurnQuery, TurnView};
 use steward_runtime::undo::Undone;
 
 use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::operations::Reading;
 use crate::server::Gateway;
+use crate::shapes::{Page, Stopped, Today, TurnContext};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct Filter {
+    /// At most this many.
     limit: Option<u32>,
+    /// Only turns older than this one.
     cursor: Option<String>,
+    /// Only of this agent.
     agent: Option<String>,
+    /// Only in this state.
     status: Option<TurnStatus>,
+    /// Only of the session with this name or id.
     session: Option<String>,
 }
 
@@ -43,10 +49,10 @@ pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
     Query(filter): Query<Filter>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Page<TurnLine>>, ApiError> {
     let items = gateway.runtime.turns(filter.query(50), &caller.identity).await?;
     let cursor = items.last().map(|turn| turn.id.clone());
-    Ok(Json(json!({"items": items, "cursor": cursor})))
+    Ok(Json(Page { items, cursor }))
 }
 
 /// `GET /api/turns/{id}`.
@@ -54,8 +60,8 @@ pub(crate) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(gateway.runtime.turn(&TurnId::from_text(id), &caller.identity).await?)))
+) -> Result<Json<TurnView>, ApiError> {
+    Ok(Json(gateway.runtime.turn(&TurnId::from_text(id), &caller.identity).await?))
 }
 
 /// `GET /api/turns/{id}/context`.
@@ -63,9 +69,9 @@ pub(crate) async fn context(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<TurnContext>, ApiError> {
     let steps = gateway.runtime.turn_context(&TurnId::from_text(id), &caller.identity).await?;
-    Ok(Json(json!({"steps": steps})))
+    Ok(Json(TurnContext { steps }))
 }
 
 /// `POST /api/turns/{id}/stop`.
@@ -73,9 +79,9 @@ pub(crate) async fn stop(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Stopped>, ApiError> {
     let status = gateway.runtime.stop(&TurnId::from_text(id), &caller.identity).await?;
-    Ok(Json(json!({"status": status})))
+    Ok(Json(Stopped { status }))
 }
 
 /// `POST /api/turns/{id}/undo`.
@@ -91,7 +97,7 @@ pub(crate) async fn undo(
 pub(crate) async fn today(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Today>, ApiError> {
     let identity = &caller.identity;
     let approvals = gateway.runtime.approvals(true, identity).await?;
     let running = TurnQuery {
@@ -115,7 +121,11 @@ pub(crate) async fn today(
         .spend_report(ReportBy::Day, Some(gateway.runtime.start_of_today()))
         .await?;
     let local_model = gateway.operations.read(Reading::LocalModel).await?;
-    Ok(Json(
-        json!({"approvals": approvals, "running": running, "recent": recent, "spent_today_usd": spent.total_usd, "local_model": local_model}),
-    ))
+    Ok(Json(Today {
+        approvals,
+        running,
+        recent,
+        spent_today_usd: spent.total_usd,
+        local_model,
+    }))
 }
