@@ -12,7 +12,7 @@ const FRUITLESS_CALLS: usize = 8;
 
 /// Why the turn ends, as a sentence for a person; `None` if it may go on.
 pub(crate) fn must_end(state: &TurnState, limits: &TurnLimits) -> Option<String> {
-    if state.steps >= limits.steps {
+    if state.steps_for_message() >= limits.steps {
         return Some(format!(
             "I stopped after {} steps, the limit for one message. Say \"go on\" to continue from here.",
             limits.steps

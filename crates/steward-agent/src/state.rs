@@ -17,6 +17,8 @@ pub struct TurnState {
     pub steps: u32,
     /// Tokens used, in and out.
     pub tokens: u64,
+    /// Steps that were finished when the last message came.
+    pub steps_before_message: u32,
     /// Money used.
     pub cost: Usd,
     /// Calls of the last step, in order, with what became of them.
@@ -50,6 +52,11 @@ pub struct CallState {
 pub(crate) const CORRECTION: &str = "[steward] Check your last answer:";
 
 impl TurnState {
+    /// Steps taken for the last message: a person who writes on gives the turn new ones.
+    pub(crate) fn steps_for_message(&self) -> u32 {
+        self.steps.saturating_sub(self.steps_before_message)
+    }
+
     /// Rebuilds a turn from its events in order.
     pub fn replay<'a>(events: impl IntoIterator<Item = &'a JournalEvent>) -> Self {
         let mut state = TurnState::default();
@@ -63,7 +70,8 @@ impl TurnState {
     pub fn apply(&mut self, event: &JournalEvent) {
         match event {
             JournalEvent::TurnStarted { messages, .. } | JournalEvent::Steered { messages, .. } => {
-                self.conversation.extend(messages.iter().cloned())
+                self.conversation.extend(messages.iter().cloned());
+                self.steps_before_message = self.steps;
             }
             JournalEvent::StepFinished {
                 step,

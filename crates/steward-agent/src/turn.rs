@@ -188,7 +188,7 @@ impl Loop<'_> {
         let mut was_compacted = false;
         let request_id = RequestId::generate();
         let answer = loop {
-            let request = self.request(state, step);
+            let request = self.request(state);
             self.sink.record_later(JournalEvent::ContextBuilt {
                 step,
                 parts: context::record(&self.prefix, &request.messages, state.conversation.len()),
@@ -242,13 +242,13 @@ impl Loop<'_> {
         }
     }
 
-    fn request(&self, state: &TurnState, step: u32) -> ModelRequest {
+    fn request(&self, state: &TurnState) -> ModelRequest {
         let mut request = ModelRequest::new(
             self.turn.model_name.clone(),
             context::messages(&self.prefix, &self.turn.background, state),
         );
         request.tools = self.turn.tools.definitions().to_vec();
-        let is_last_step = step >= self.turn.limits.steps;
+        let is_last_step = state.steps_for_message() + 1 >= self.turn.limits.steps;
         if is_last_step {
             request.tool_choice = ToolChoice::None;
         }

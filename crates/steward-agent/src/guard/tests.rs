@@ -1,7 +1,8 @@
 use serde_json::json;
 use steward_domain::decision::{Decision, Effect, Ruling};
-use steward_domain::journal::CallIntent;
+use steward_domain::journal::{CallIntent, JournalEvent};
 use steward_domain::limits::TurnLimits;
+use steward_domain::message::{Message, Role};
 use steward_domain::tool::{Repeat, ToolOutcome};
 
 use super::must_end;
@@ -76,4 +77,20 @@ fn limits_on_steps_tokens_and_money_end_the_turn() {
     ] {
         assert!(must_end(&state, &limits).is_some());
     }
+}
+
+#[test]
+fn a_new_message_gives_a_running_turn_new_steps() {
+    let limits = TurnLimits::default();
+    let at_the_limit = TurnState {
+        steps: limits.steps,
+        ..TurnState::default()
+    };
+    assert!(must_end(&at_the_limit, &limits).is_some());
+    let mut steered = at_the_limit;
+    steered.apply(&JournalEvent::Steered {
+        inbound: Vec::new(),
+        messages: vec![Message::text(Role::User, "and this")],
+    });
+    assert_eq!(must_end(&steered, &limits), None);
 }
