@@ -3,9 +3,9 @@
 //! They need root, loop devices and mkfs; without these a test is skipped and says so. Dropping unmounts.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 /// `FS_IOC_SHUTDOWN` without flushing the file system's log: what was not synced is gone, as after a power cut.
 const CUT_POWER: &str = "import fcntl, os, struct, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
+print('ready', flush=True)
+sys.stdin.readline()
 fcntl.ioctl(fd, 0x8004587d, struct.pack('I', 2))";
 
 /// A mounted ext4 in a file.
@@ -65,9 +67,29 @@ impl Disk {
         Ok(())
     }
 
-    /// Cuts the power. Everything on it fails from now on.
-    pub(crate) fn cut_power(&self) -> Result<()> {
-        run("python3", &["-c", CUT_POWER], &[&self.path()])
+    /// Cuts the power. Everything on it fails from now on. `last` runs in the instant before.
+    ///
+    /// A real cut takes whoever would acknowledge something with it. Here the process lives on for a moment, and the kernel
+    /// may still tell it that a sync which raced with the cut succeeded: what comes after `last` counts for nothing.
+    pub(crate) fn cut_power<T>(&self, last: impl FnOnce() -> T) -> Result<T> {
+        let mut cutter = Command::new("python3")
+            .args(["-c", CUT_POWER])
+            .arg(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("python3 cannot be run")?;
+        let mut said = String::new();
+        let stdout = cutter.stdout.take().context("the cutter has no output")?;
+        BufReader::new(stdout).read_line(&mut said)?;
+        let value = last();
+        let mut stdin = cutter.stdin.take().context("the cutter has no input")?;
+        stdin.write_all(b"\n")?;
+        drop(stdin);
+        if !cutter.wait()?.success() {
+            bail!("the power could not be cut");
+        }
+        Ok(value)
     }
 
     /// Power is back: the file system recovers what it had made durable. Nothing may run on it.

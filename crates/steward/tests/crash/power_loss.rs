@@ -69,7 +69,7 @@ async fn work(server: Server, disk: &Disk, life: Duration, cycle: usize, acknowl
         })
         .collect();
     sleep(life).await;
-    disk.cut_power()?;
+    let before_cut = disk.cut_power(|| acknowledged.lock().unwrap().len())?;
     for writer in &writers {
         writer.abort();
     }
@@ -77,6 +77,7 @@ async fn work(server: Server, disk: &Disk, life: Duration, cycle: usize, acknowl
         // It was aborted, or had ended when the disk did not answer any more.
         let _ = writer.await;
     }
+    acknowledged.lock().unwrap().truncate(before_cut);
     Arc::into_inner(server).context("a writer still holds the server")?.kill().await
 }
 
