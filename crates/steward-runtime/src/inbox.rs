@@ -125,14 +125,23 @@ fn session_name(message: &NewMessage) -> SessionName {
     }
 }
 
+/// What makes a message of a channel the same again. A platform's thread belongs to one agent at a time, so that a message it
+/// delivers once more after a new binding is no new one; elsewhere the same id may go to several agents.
+fn dedupe_key(message: &NewMessage, session: &SessionRow) -> String {
+    let (thread, id) = (&session.thread, &message.external_id);
+    match message.surface {
+        Surface::Channel => format!("{thread}/{id}"),
+        _ => format!("{}/{thread}/{id}", message.agent),
+    }
+}
+
 /// One transaction: the session, the inbox row and, if none is open, the turn that will take it.
 fn accept(tx: &mut Tx<'_>, message: NewMessage, mode: QueueMode, now: Timestamp) -> Result<AcceptedMessage, StoreError> {
     let session = sessions::find_or_create(tx, &session_name(&message), now)?;
     let row = InboxRow {
         id: InboundId::generate(),
         channel: message.channel.clone(),
-        // The platform's ids are unique in a channel; ours are unique in a thread.
-        external_id: format!("{}/{}", session.thread, message.external_id),
+        external_id: dedupe_key(&message, &session),
         session: session.id.clone(),
         principal: message.principal.clone(),
         surface: message.surface,

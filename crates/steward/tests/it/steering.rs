@@ -105,6 +105,19 @@ async fn the_same_client_id_twice_is_one_message() {
 }
 
 #[tokio::test]
+async fn the_same_client_id_for_another_agent_is_another_message() {
+    let mut house = House::prepare(Script::by_step([Reply::text("hello")])).await;
+    house.add_configuration("[agents.other]\nworkspace = \"workspaces/other\"\n");
+    house.serve().await;
+    let ask = |agent: &str| json!({"text": "hello", "client_id": "only-once", "agent": agent});
+    let (_, first) = house.post("/api/sessions/s/messages", ask("main")).await;
+    let (status, second) = house.post("/api/sessions/s/messages", ask("other")).await;
+    assert_eq!(status, 202, "{second}");
+    assert_ne!(first["inbound_id"], second["inbound_id"]);
+    assert_eq!(house.end_of(second["turn_id"].as_str().unwrap()).await["agent"], "other");
+}
+
+#[tokio::test]
 async fn one_session_never_waits_for_another() {
     let house = House::start(Script::by_step([
         Reply {
