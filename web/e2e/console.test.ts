@@ -192,8 +192,8 @@ test('there is no accessibility violation in light and dark, wide and narrow', a
   await page.setViewportSize({ width: 1280, height: 800 });
 });
 
-test('a lost session asks to sign in over the page and keeps the draft', async () => {
-  if (!place.isMock) return;
+test('a lost session asks to sign in over the page and keeps the draft', async ({ skip }) => {
+  skip(!place.isMock, 'only the mock can lose a session at a given moment');
   await newChat();
   await page.getByLabel('Message', { exact: true }).fill('half a thought');
   await page.evaluate(() => fetch('/api/test/sign-out', { method: 'POST' }));
@@ -213,8 +213,8 @@ test('a lost session asks to sign in over the page and keeps the draft', async (
   await expect.poll(() => page.getByLabel('Message', { exact: true }).inputValue()).toBe('half a thought');
 });
 
-test('eight tabs share one event stream and a closed leader hands it over', async () => {
-  if (!place.isMock) return;
+test('eight tabs share one event stream and a closed leader hands it over', async ({ skip }) => {
+  skip(!place.isMock, 'only the mock counts its streams');
   const streams = async (): Promise<number> => ((await (await fetch(`${place.url}/api/test/streams`)).json()) as { count: number }).count;
   await page.goto(`${place.url}/approvals`);
   const tabs = await Promise.all(Array.from({ length: 7 }, () => context.newPage()));

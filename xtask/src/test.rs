@@ -30,10 +30,6 @@ const STAGES: &[Stage] = &[
         Job::new("npm", &["run", "e2e"]).folder("web").watch()
     }),
     ("sdk: the scripted model", sdk_on_scripted_model),
-];
-
-/// Stages that run only when they are named, such as `cargo xtask test real`; docs/status.md says why.
-const ON_DEMAND: &[Stage] = &[
     ("console: browser stories on the real binary", real_browser_stories),
     ("sdk: the real binary", sdk_on_steward),
 ];
@@ -51,8 +47,7 @@ pub(crate) fn test(words: &[String]) -> Result<()> {
     );
     tally.add("binaries", &of_step(binaries.run()));
     tally.add("generated files", &of_step(docs::check()));
-    let on_demand = ON_DEMAND.iter().filter(|_| !words.is_empty());
-    for (name, stage) in STAGES.iter().chain(on_demand).filter(|(name, _)| is_wanted(name)) {
+    for (name, stage) in STAGES.iter().filter(|(name, _)| is_wanted(name)) {
         let begun = Instant::now();
         println!("\n== {name}");
         let watched = stage().unwrap_or_else(|error| failure(&format!("{error:#}")));

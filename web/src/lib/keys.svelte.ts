@@ -40,7 +40,8 @@ class Overlays {
 export const overlays = new Overlays();
 
 const CHORD_MS = 1_500;
-let chordAt = 0;
+/** When `g` was pressed and nothing after it; the clock begins with the page, so that 0 would be such a moment. */
+let chordAt = -Infinity;
 
 function isField(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
@@ -57,7 +58,7 @@ export function startKeys(): void {
     const isBare = !event.ctrlKey && !event.metaKey && !event.altKey;
     if (!isBare || isField(event.target) || kept('letters') === 'off' || document.querySelector('dialog[open]') !== null) return;
     const isChord = performance.now() - chordAt < CHORD_MS;
-    chordAt = 0;
+    chordAt = -Infinity;
     if (isChord) {
       const place = openPlaces().find((one) => one.letter === event.key);
       if (place !== undefined) {
