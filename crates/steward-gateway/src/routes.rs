@@ -101,7 +101,7 @@ pub(crate) fn all() -> Vec<Route> {
         ),
         route!(
             "/v1/models",
-            get(inference::models),
+            get(inference::models::list),
             GET(SEE, "Routes, agents and models that can be asked", gives: shapes::ModelList)
         ),
         route!(
