@@ -91,7 +91,7 @@ pub fn decode_count_request(dialect: Dialect, model: Option<&str>, body: &[u8]) 
     Ok(read.request)
 }
 
-fn object_of(body: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, ModelError> {
+pub(crate) fn object_of(body: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, ModelError> {
     let value = serde_json::from_slice(body)
         .map_err(|error| ModelError::new(ModelErrorKind::BadRequest, format!("the request body is no valid JSON: {error}")))?;
     let serde_json::Value::Object(fields) = value else {

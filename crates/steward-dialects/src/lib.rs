@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod egress;
+pub mod embeddings;
 pub mod error;
 pub mod extra;
 pub mod fold;
