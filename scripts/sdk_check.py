@@ -257,11 +257,43 @@ def check_gemini(base_url, key, model, checks):
     checks.run("gemini: stream that fails", lambda: expect_error(errors.APIError, broken))
 
 
+def check_lists(base_url, key, model, checks):
+    """What only a gateway has: lists of models, and counts of tokens by the provider behind it."""
+    import anthropic
+    import openai
+    from google import genai
+    from google.genai import types
+
+    openai_client = openai.OpenAI(base_url=f"{base_url}/v1", api_key=key, max_retries=0)
+    anthropic_client = anthropic.Anthropic(base_url=base_url, api_key=key, max_retries=0)
+    google_client = genai.Client(api_key=key, http_options=types.HttpOptions(base_url=base_url))
+
+    def is_listed(names):
+        if "default" not in names and "agent/main" not in names:
+            raise AssertionError(f"neither a route nor an agent in {names}")
+
+    def counted(count):
+        if not 1 <= count <= 100:
+            raise AssertionError(f"{count} tokens for a short text")
+
+    def anthropic_count():
+        asked = {"model": model, "messages": [{"role": "user", "content": "plain please"}]}
+        counted(anthropic_client.messages.count_tokens(**asked).input_tokens)
+
+    checks.run("lists: openai", lambda: is_listed([item.id for item in openai_client.models.list()]))
+    checks.run("lists: openai, one", lambda: expect(openai_client.models.retrieve("agent/main").id, "agent/main"))
+    checks.run("lists: anthropic", lambda: is_listed([item.id for item in anthropic_client.models.list()]))
+    checks.run("lists: gemini", lambda: is_listed([item.name.removeprefix("models/") for item in google_client.models.list()]))
+    checks.run("counts: anthropic", anthropic_count)
+    checks.run("counts: gemini", lambda: counted(google_client.models.count_tokens(model=model, contents="plain please").total_tokens))
+
+
 SETS = {
     "openai-chat": check_openai_chat,
     "openai-responses": check_openai_responses,
     "anthropic": check_anthropic,
     "gemini": check_gemini,
+    "lists": check_lists,
 }
 
 
@@ -300,7 +332,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         server, base_url = (None, asked.base_url) if asked.base_url else start_scripted(asked.binary, folder)
         try:
-            for name in words(asked.only) or SETS:
+            for name in words(asked.only) or (SETS if asked.base_url else [name for name in SETS if name != "lists"]):
                 SETS[name](base_url, asked.key, asked.model, checks)
         finally:
             if server:

@@ -90,6 +90,11 @@ fn configuration(model_url: &str) -> String {
         ));
         let prices = "input_usd_per_mtok = 1.0\noutput_usd_per_mtok = 2.0\ncontext_tokens = 100000";
         text.push_str(&format!("\n[models.\"{wire}/scripted\"]\n{prices}\n"));
+        // Stories make targets fail on purpose: no failure may shut the target for the next one, or be tried again for seconds.
+        let patience = "breaker = { failures = 1000 }\nretry = { attempts = 0 }";
+        text.push_str(&format!(
+            "\n[routes.by-{wire}]\ntargets = [ {{ model = \"{wire}/scripted\" }} ]\n{patience}\n"
+        ));
     }
     text
 }

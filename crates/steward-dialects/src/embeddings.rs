@@ -312,7 +312,7 @@ pub fn encode_response(request: &EmbedRequest, embedded: &Embedded, input_tokens
     let body = if request.dialect == Dialect::Gemini {
         let vectors = embedded.vectors.iter().map(|values| json!({ "values": values }));
         if request.is_single {
-            json!({ "embedding": vectors.last() })
+            json!({ "embedding": { "values": embedded.vectors.first() } })
         } else {
             json!({ "embeddings": vectors.collect::<Vec<_>>() })
         }

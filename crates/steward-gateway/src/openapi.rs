@@ -43,7 +43,7 @@ pub fn document() -> Value {
             .calls
             .iter()
             .map(|call| (call.method.as_str().to_lowercase(), writer.call(&route, call)));
-        paths.insert(route.path.to_owned(), Value::Object(calls.collect()));
+        paths.insert(route.path.replace("{*", "{"), Value::Object(calls.collect()));
     }
     writer.given.subschema_for::<ErrorBody>();
     json!({
@@ -84,7 +84,7 @@ impl Writer {
             .path
             .split('/')
             .filter_map(|part| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')))
-            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+            .map(|name| json!({"name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": {"type": "string"}}));
         let mut parameters: Vec<Value> = in_path.collect();
         parameters.extend(call.query.map(|query| self.query(query)).unwrap_or_default());
         let (security, right) = match call.access {

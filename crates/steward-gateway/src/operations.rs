@@ -4,6 +4,8 @@
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use steward_domain::model::{Caller, ModelError, ModelRequest};
+use steward_inference::route::TokenCount;
 use steward_runtime::error::ServiceError;
 
 /// Operations on the running program. Values are in the shapes of the API.
@@ -14,6 +16,8 @@ pub trait Operations: Send + Sync {
     fn run(&self, operation: Operation) -> BoxFuture<'_, Result<Value, ServiceError>>;
     /// Why a call went where it went.
     fn explain(&self, request_id: &str) -> Option<Value>;
+    /// How many input tokens a request has.
+    fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>>;
 }
 
 /// What can be read.

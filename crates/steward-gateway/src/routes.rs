@@ -100,9 +100,36 @@ pub(crate) fn all() -> Vec<Route> {
             POST(USE, "A model call in the Anthropic dialect", foreign: ())
         ),
         route!(
+            "/v1/messages/count_tokens",
+            post(inference::count::messages),
+            POST(USE, "How many input tokens an Anthropic call has", foreign: ())
+        ),
+        route!(
+            "/v1/responses",
+            post(inference::responses),
+            POST(USE, "A model call in the responses dialect", foreign: ())
+        ),
+        route!(
+            "/v1beta/models/{*call}",
+            get(inference::models::gemini_show).post(inference::gemini::call),
+            GET(SEE, "One name that can be asked", gives: shapes::GeminiModel),
+            POST(USE, "A call in the Gemini dialect: MODEL:generateContent, :streamGenerateContent, :countTokens", foreign: ())
+        ),
+        route!(
+            "/v1beta/models",
+            get(inference::models::gemini_list),
+            GET(SEE, "Routes, agents and models in Gemini's shape", gives: shapes::GeminiModelList)
+        ),
+        route!(
             "/v1/models",
             get(inference::models::list),
-            GET(SEE, "Routes, agents and models that can be asked", gives: shapes::ModelList)
+            GET(SEE, "Routes, agents and models that can be asked; in Gemini's shape for Google's clients", gives: shapes::ModelList)
+        ),
+        route!(
+            "/v1/models/{*model}",
+            get(inference::models::show).post(inference::gemini::call),
+            GET(SEE, "One name that can be asked; in Gemini's shape for Google's clients", gives: shapes::ModelId),
+            POST(USE, "A call in the Gemini dialect, as Google's clients make it in their version v1", foreign: ())
         ),
         route!(
             "/api/session",
@@ -255,7 +282,8 @@ pub(crate) fn dialect_of(path: &str) -> Option<Dialect> {
     if path.starts_with("/v1/messages") {
         return Some(Dialect::Anthropic);
     }
-    if path.starts_with("/v1beta") {
+    let is_gemini_call = path.starts_with("/v1/models/") && path.contains(':');
+    if path.starts_with("/v1beta") || is_gemini_call {
         return Some(Dialect::Gemini);
     }
     path.starts_with("/v1/").then_some(Dialect::OpenAiChat)

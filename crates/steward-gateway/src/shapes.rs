@@ -122,13 +122,19 @@ pub struct CallReport {
     pub route: Option<Value>,
 }
 
-/// What can be asked as `model`, in the shape of OpenAI's list.
+/// What can be asked as `model`, in the shape of OpenAI's list with Anthropic's fields beside it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ModelList {
     /// `list`.
     pub object: &'static str,
     /// Routes, agents and models.
     pub data: Vec<ModelId>,
+    /// Always false: the list is whole.
+    pub has_more: bool,
+    /// The first name.
+    pub first_id: Option<String>,
+    /// The last name.
+    pub last_id: Option<String>,
 }
 
 /// One name that can be asked as `model`.
@@ -138,10 +144,38 @@ pub struct ModelId {
     pub id: String,
     /// `model`.
     pub object: &'static str,
+    /// `model`, for Anthropic's clients.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The name again, for Anthropic's clients.
+    pub display_name: String,
     /// Always 0: nobody knows.
     pub created: u64,
+    /// The same as a time.
+    pub created_at: &'static str,
     /// `steward`.
     pub owned_by: &'static str,
+}
+
+/// What can be asked, in the shape of Gemini's list.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct GeminiModelList {
+    /// Routes, agents and models.
+    pub models: Vec<GeminiModel>,
+}
+
+/// One name that can be asked in a Gemini path.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GeminiModel {
+    /// `models/` and the name.
+    pub name: String,
+    /// The name.
+    pub display_name: String,
+    /// Always `1`.
+    pub version: &'static str,
+    /// What can be asked of it.
+    pub supported_generation_methods: [&'static str; 3],
 }
 
 /// An agent, as configured.

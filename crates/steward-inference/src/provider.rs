@@ -21,6 +21,8 @@ use steward_domain::usage::Usage;
 use crate::config::AuthStyle;
 use crate::tables::Endpoint;
 
+mod aside;
+
 /// A stream may be this long in all.
 const STREAM_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
 

@@ -24,11 +24,13 @@ use crate::tables::{Plan, RouterTables, Tables, Target};
 
 mod bill;
 mod call;
+mod count;
 mod leg;
 mod live;
 mod outcome;
 mod probe;
 
+pub use count::TokenCount;
 pub use probe::ProviderTest;
 
 use call::Call;

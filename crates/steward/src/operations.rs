@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use steward_domain::id::RequestId;
+use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_domain::money::Usd;
 use steward_gateway::operations::{Operation, Operations, Reading};
 use steward_gateway::shapes::{
@@ -15,6 +16,7 @@ use steward_gateway::shapes::{
 use steward_inference::catalog::price::ModelPrice;
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
+use steward_inference::route::TokenCount;
 use steward_runtime::config::{Agent, ModelFacts};
 use steward_runtime::error::ServiceError;
 
@@ -74,6 +76,10 @@ impl Operations for HouseOperations {
             .router
             .explain(&RequestId::from_text(request_id))
             .map(|record| json!(record))
+    }
+
+    fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>> {
+        async move { self.house.router.count_tokens(request, &caller).await }.boxed()
     }
 }
 

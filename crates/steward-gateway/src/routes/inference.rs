@@ -1,6 +1,8 @@
 //! Model calls in the vendors' dialects: for routes, for `provider/model`, and for agents.
 
 mod agent;
+pub(crate) mod count;
+pub(crate) mod gemini;
 pub(crate) mod models;
 
 use std::convert::Infallible;
@@ -16,7 +18,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use steward_dialects::Dialect;
-use steward_dialects::ingress::{self, IngressOptions, StreamEncoder};
+use steward_dialects::ingress::{self, IngressOptions, IngressRequest, StreamEncoder};
 use steward_domain::id::RequestId;
 use steward_domain::model::{Answerer, Caller, ModelEvent};
 
@@ -32,7 +34,19 @@ pub(crate) async fn chat_completions(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    answer(&gateway, Dialect::OpenAiChat, &caller, &headers, &body).await
+    let asked = Asked::read(Dialect::OpenAiChat, &body)?;
+    answer(&gateway, asked, &caller, &headers).await
+}
+
+/// `POST /v1/responses`.
+pub(crate) async fn responses(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Authenticated>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let asked = Asked::read(Dialect::OpenAiResponses, &body)?;
+    answer(&gateway, asked, &caller, &headers).await
 }
 
 /// `POST /v1/messages`.
@@ -42,7 +56,32 @@ pub(crate) async fn messages(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    answer(&gateway, Dialect::Anthropic, &caller, &headers, &body).await
+    let asked = Asked::read(Dialect::Anthropic, &body)?;
+    answer(&gateway, asked, &caller, &headers).await
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A caller's request, read.
+struct Asked {
+    dialect: Dialect,
+    ingress: IngressRequest,
+    /// Gemini: the stream is one JSON list that grows, not events.
+    is_list: bool,
+    began: Instant,
+}
+
+impl Asked {
+    fn read(dialect: Dialect, body: &[u8]) -> Result<Self, ApiError> {
+        let began = Instant::now();
+        let ingress = ingress::decode_request(dialect, body).map_err(|error| ApiError::of_model(&error, dialect))?;
+        Ok(Asked {
+            dialect,
+            ingress,
+            is_list: false,
+            began,
+        })
+    }
 }
 
 /// Facts of one call that its answer is labelled with.
@@ -50,18 +89,17 @@ struct Call {
     dialect: Dialect,
     options: IngressOptions,
     request: RequestId,
+    is_list: bool,
     began: Instant,
 }
 
-async fn answer(
-    gateway: &Arc<Gateway>,
-    dialect: Dialect,
-    caller: &Authenticated,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Response, ApiError> {
-    let began = Instant::now();
-    let ingress = ingress::decode_request(dialect, body).map_err(|error| ApiError::of_model(&error, dialect))?;
+async fn answer(gateway: &Arc<Gateway>, asked: Asked, caller: &Authenticated, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let Asked {
+        dialect,
+        ingress,
+        is_list,
+        began,
+    } = asked;
     let request = RequestId::generate();
     let options = IngressOptions {
         model: ingress.request.model.clone(),
@@ -73,6 +111,7 @@ async fn answer(
         dialect,
         options,
         request,
+        is_list,
         began,
     };
     let is_stream = ingress.is_stream;
@@ -117,26 +156,32 @@ fn model_caller(caller: &Authenticated, request: &RequestId) -> Caller {
 }
 
 fn streamed(call: &Call, events: BoxStream<'static, ModelEvent>) -> Response {
-    let encoder = StreamEncoder::new(call.dialect, call.options.clone());
+    let encoder = if call.is_list {
+        StreamEncoder::gemini_list(call.options.clone())
+    } else {
+        StreamEncoder::new(call.dialect, call.options.clone())
+    };
     let frames = stream::unfold((encoder, events), |(mut encoder, mut events)| async move {
         let event = events.next().await?;
         let frame = Bytes::from(encoder.encode(&event));
         Some((frame, (encoder, events)))
     });
-    sse::raw(
+    let mut response = sse::raw(
         frames
             .filter(|frame| std::future::ready(!frame.is_empty()))
             .map(Ok::<Bytes, Infallible>),
-    )
+    );
+    if call.is_list {
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    }
+    response
 }
 
 async fn whole(call: &Call, events: BoxStream<'static, ModelEvent>) -> Result<Response, ApiError> {
     let events: Vec<ModelEvent> = events.collect().await;
     let body = ingress::encode_response(call.dialect, &events, &call.options).map_err(|error| ApiError::of_model(&error, call.dialect))?;
     let mut response = Response::new(Body::from(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     if let Some(ModelEvent::Finished(finish)) = events.last() {
         set(&mut response, "x-steward-cost-usd", &finish.cost.to_string());
     }

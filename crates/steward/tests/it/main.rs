@@ -10,6 +10,7 @@ mod backup;
 mod bad_config;
 mod bad_input;
 mod cli;
+mod dialects;
 mod fallback;
 mod guards;
 mod house;
