@@ -16,12 +16,13 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::{FileRules, Touched};
 use steward_domain::message::Part;
 use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 use steward_sandbox::{Access, Child, Command, Ended, Exit, Output, Sandbox, SandboxError, Stdin, Streams};
 use tokio::io::AsyncReadExt;
 
-use crate::arguments::{parse, settle};
+use crate::arguments::{named, parse, settle};
 use crate::workspace::Workspace;
 use capture::Capture;
 use processes::Processes;
@@ -157,6 +158,12 @@ impl ShellTool {
 impl Tool for ShellTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        let touched = named(&self.workspace, arguments, "cwd")?;
+        // A command reaches all of the workspace; what rules close is kept from it by the sandbox.
+        Ok(Touched { is_all: false, ..touched })
     }
 
     fn effect_of(&self, arguments: &Value) -> Effect {

@@ -5,6 +5,7 @@
 mod control;
 mod error;
 mod path;
+pub(crate) mod places;
 pub(crate) mod replace;
 pub(crate) mod resolve;
 

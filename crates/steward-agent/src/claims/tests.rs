@@ -13,6 +13,7 @@ fn did(tool: &str, effect: Effect, outcome: ToolOutcome) -> (CallIntent, ToolOut
     };
     (
         CallIntent {
+            touched: None,
             id: "c".into(),
             tool: tool.into(),
             arguments: json!({}),
