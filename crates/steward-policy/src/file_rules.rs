@@ -99,3 +99,6 @@ fn bars(effect: Option<Effect>, request: &GateRequest) -> Option<Bars> {
         Some(Effect::Sends | Effect::Spends) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

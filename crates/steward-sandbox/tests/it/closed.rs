@@ -8,7 +8,12 @@ use steward_sandbox::{Access, Backend, SandboxError};
 use crate::stage::{Stage, stage};
 
 fn prepare(stage: &Stage) {
-    for (name, content) in [("a/private/deep/x", "secret"), ("a/key.pem", "secret"), ("a/open", "open"), ("docs/d", "kept")] {
+    for (name, content) in [
+        ("a/private/deep/x", "secret"),
+        ("a/key.pem", "secret"),
+        ("a/open", "open"),
+        ("docs/d", "kept"),
+    ] {
         let path = stage.path().join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(path, content).expect("written");
@@ -54,14 +59,20 @@ async fn what_is_read_only_can_be_read_and_not_changed_or_moved() {
         assert_eq!(fs::read_to_string(stage.path().join(name)).expect(name), content, "{output}");
     }
     assert!(!stage.path().join("docs/new").exists());
-    assert!(!fs::read_to_string(stage.path().join("docs/repo/.git/HEAD")).expect("it").contains("evil"));
+    assert!(
+        !fs::read_to_string(stage.path().join("docs/repo/.git/HEAD"))
+            .expect("it")
+            .contains("evil")
+    );
 }
 
 #[tokio::test]
 async fn git_stays_guarded_beside_what_is_hidden() {
     let stage = stage(Backend::Bubblewrap).await;
     prepare(&stage);
-    stage.run("git init -q a/repo && mkdir a/private/r && git init -q a/private/r && echo x > a/repo/secret").await;
+    stage
+        .run("git init -q a/repo && mkdir a/private/r && git init -q a/private/r && echo x > a/repo/secret")
+        .await;
     let attacks = "echo evil > a/repo/.git/config; echo evil > a/repo/.git/hooks/pre-commit; mv a/repo/.git a/repo/g; cat a/repo/secret; \
                    echo fine > a/repo/f; git -C a/repo add f && git -C a/repo -c user.name=a -c user.email=a@b commit -qm first && echo done";
     let mut command = stage.shell(attacks);
@@ -69,7 +80,11 @@ async fn git_stays_guarded_beside_what_is_hidden() {
     let (output, exit) = stage.finish(command).await;
     assert!(output.ends_with("done\n") && !output.contains("x\n"), "{output}");
     assert!(exit.removed.is_empty(), "{:?}", exit.removed);
-    assert!(!fs::read_to_string(stage.path().join("a/repo/.git/config")).expect("it").contains("evil"));
+    assert!(
+        !fs::read_to_string(stage.path().join("a/repo/.git/config"))
+            .expect("it")
+            .contains("evil")
+    );
 }
 
 #[tokio::test]

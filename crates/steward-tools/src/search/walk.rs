@@ -97,7 +97,7 @@ impl Walk {
         }
         if self.hidden > 0 {
             self.found.notes.push(format!(
-                "{} files or folders are left out: rules of the policy close them",
+                "{} entries are left out: rules of the policy close them",
                 self.hidden
             ));
         }
