@@ -33,7 +33,7 @@ impl Loop<'_> {
     /// Does the decision on a call still hold? Gives the limits on the files that it meets, or why it must not run.
     pub(crate) fn confirm(&self, tool: &dyn Tool, intent: &CallIntent) -> Result<Arc<dyn FileRules>, String> {
         let touched = tool.touches(&intent.arguments)?;
-        let is_as_decided = intent.touched.as_ref().is_none_or(|decided| *decided == touched);
+        let is_as_decided = intent.touched.as_ref().is_none_or(|decided| **decided == touched);
         // Marks were weighed when the call was made; here only the files can be different.
         let request = self.question(&intent.tool, &intent.arguments, (intent.effect, touched), Marks::default());
         let now = self.turn.gate.decide(&request);

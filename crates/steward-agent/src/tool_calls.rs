@@ -72,7 +72,7 @@ impl Loop<'_> {
             Ok(touched) => touched,
             Err(reason) => return intent(arguments, None, kind, unfit(reason)),
         };
-        let decided_on = Some(touched.clone()).filter(|touched| !touched.files.is_empty());
+        let decided_on = (!touched.files.is_empty()).then(|| Box::new(touched.clone()));
         let ruling = self
             .turn
             .gate

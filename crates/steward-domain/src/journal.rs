@@ -142,7 +142,7 @@ pub struct CallIntent {
     pub arguments: Value,
     /// The files that those named when it was decided; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub touched: Option<Touched>,
+    pub touched: Option<Box<Touched>>,
     /// What it would do.
     pub effect: Effect,
     /// What recovery may do with it.

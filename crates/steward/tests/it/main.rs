@@ -15,6 +15,7 @@ mod guards;
 mod house;
 mod idle;
 mod main_job;
+mod path_rules;
 mod postgres;
 mod prompt;
 mod running;
