@@ -1,7 +1,9 @@
 //! Finds in a reply the claim of a deed that no successful call of the turn shows.
 //!
-//! It looks for first-person and passive statements of the present turn; it is a net for "done" that was not done,
-//! not a judge of everything a model may say.
+//! It looks for first-person and passive statements of the present turn, outside of what the reply quotes or reports;
+//! it is a net for "done" that was not done, not a judge of everything a model may say.
+
+mod quoted;
 
 use steward_domain::decision::Effect;
 use steward_domain::journal::CallIntent;
@@ -50,10 +52,11 @@ const NOT_NOW: [&str; 16] = [
 ];
 
 /// The verb of the first claim that nothing shows.
-pub(crate) fn unshown<'a>(reply: &'a str, finished: &[(CallIntent, ToolOutcome)]) -> Option<&'a str> {
-    reply
+pub(crate) fn unshown(reply: &str, finished: &[(CallIntent, ToolOutcome)]) -> Option<String> {
+    quoted::blanked(reply)
         .split_inclusive(['.', '!', '?', '\n'])
         .find_map(|sentence| unshown_in(sentence, finished))
+        .map(str::to_owned)
 }
 
 fn unshown_in<'a>(sentence: &'a str, finished: &[(CallIntent, ToolOutcome)]) -> Option<&'a str> {
@@ -70,7 +73,7 @@ fn unshown_in<'a>(sentence: &'a str, finished: &[(CallIntent, ToolOutcome)]) -> 
         else {
             continue;
         };
-        if !is_claimed(&words[..position]) {
+        if !is_claimed(&words[..position]) || is_reported(&words[..position]) {
             continue;
         }
         let is_shown = finished
@@ -91,6 +94,19 @@ fn is_claimed(before: &[&str]) -> bool {
         .any(|word| matches!(word.as_str(), "i" | "i've" | "i\u{2019}ve" | "successfully"));
     let is_passive = near.first().is_some_and(|word| word == "been") && near.iter().any(|word| matches!(word.as_str(), "has" | "have"));
     is_own || is_passive
+}
+
+/// Do the words before a verb say that someone or something else says so: "the log says that I", "it reads: I"?
+fn is_reported(before: &[&str]) -> bool {
+    const REPORTS: [&str; 13] = [
+        "says", "said", "reads", "states", "stated", "claims", "claimed", "reports", "reported", "wrote", "writes", "contains", "shows",
+    ];
+    before.iter().enumerate().any(|(position, word)| {
+        let bare = word.trim_end_matches([':', ',']).to_lowercase();
+        let leads_in = word.ends_with(':') || before.get(position + 1).is_some_and(|next| next.eq_ignore_ascii_case("that"));
+        let is_own = position > 0 && before[position - 1].eq_ignore_ascii_case("i");
+        REPORTS.contains(&bare.as_str()) && leads_in && !is_own
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod ask;
 mod claims;
 pub mod compaction;
 pub mod context;
+mod decision;
 mod fold;
 mod guard;
 pub mod live;

@@ -5,10 +5,9 @@
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use steward_domain::decision::{Decision, Effect, GateRequest, Marks, Ruling};
+use steward_domain::decision::{Decision, Effect, Marks, Ruling};
 use steward_domain::journal::{CallIntent, JournalEvent};
 use steward_domain::message::{Message, Part, ToolCall};
-use steward_domain::principal::{Principal, Surface};
 use steward_domain::tool::{Repeat, ToolContext, ToolOutcome, ToolOutput};
 
 use crate::ask;
@@ -45,40 +44,40 @@ impl Loop<'_> {
     }
 
     fn intent(&self, call: &ToolCall, marks: Marks) -> CallIntent {
-        let intent = |arguments, effect, repeat, ruling| CallIntent {
+        let intent = |arguments, touched, (effect, repeat), ruling| CallIntent {
             id: call.id.clone(),
             tool: call.name.clone(),
             arguments,
+            touched,
             effect,
             repeat,
             ruling,
         };
+        let unfit = |reason| Ruling {
+            decision: Decision::Deny,
+            reason,
+            rule: UNFIT.into(),
+        };
+        let harmless = (Effect::Reads, Repeat::Safe);
         let arguments = match self.turn.tools.check(&call.name, &call.arguments) {
             Ok(arguments) => arguments,
-            Err(reason) => {
-                let ruling = Ruling {
-                    decision: Decision::Deny,
-                    reason,
-                    rule: UNFIT.into(),
-                };
-                return intent(Value::String(call.arguments.clone()), Effect::Reads, Repeat::Safe, ruling);
-            }
+            Err(reason) => return intent(Value::String(call.arguments.clone()), None, harmless, unfit(reason)),
         };
         let Some(tool) = self.turn.tools.get(&call.name) else {
-            return intent(arguments, Effect::Reads, Repeat::Safe, ask::ruling());
+            return intent(arguments, None, harmless, ask::ruling());
         };
         let effect = tool.effect_of(&arguments);
-        let ruling = self.turn.gate.decide(&GateRequest {
-            principal: Principal::Agent(self.turn.agent.as_str().to_owned()),
-            agent: self.turn.agent.clone(),
-            session: self.turn.session.clone(),
-            tool: call.name.clone(),
-            arguments: arguments.clone(),
-            effect,
-            marks,
-            surface: Surface::Turn,
-        });
-        intent(arguments, effect, tool.spec().repeat, ruling)
+        let kind = (effect, tool.spec().repeat);
+        let touched = match tool.touches(&arguments) {
+            Ok(touched) => touched,
+            Err(reason) => return intent(arguments, None, kind, unfit(reason)),
+        };
+        let decided_on = (!touched.files.is_empty()).then(|| Box::new(touched.clone()));
+        let ruling = self
+            .turn
+            .gate
+            .decide(&self.question(&call.name, &arguments, (effect, touched), marks));
+        intent(arguments, decided_on, kind, ruling)
     }
 
     /// Brings every open call of the last step to an outcome, or parks the turn.
@@ -163,7 +162,12 @@ impl Loop<'_> {
         let Some(tool) = self.turn.tools.get(&intent.tool) else {
             return Ok(ToolOutcome::failed(format!("the tool {} is gone", intent.tool)));
         };
+        let files = match self.confirm(tool.as_ref(), intent) {
+            Ok(files) => files,
+            Err(reason) => return Ok(ToolOutcome::Refused { reason }),
+        };
         let context = ToolContext {
+            files,
             turn: self.turn.id.clone(),
             session: self.turn.session.clone(),
             agent: self.turn.agent.clone(),

@@ -1,9 +1,12 @@
 //! The seam to the one authoriser: a call goes in, a decision with its reason comes out.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::files::{FileRules, Leave, NoFileRules, Touched};
 use crate::id::{AgentName, SessionId};
 use crate::principal::{Principal, Surface};
 
@@ -11,6 +14,12 @@ use crate::principal::{Principal, Surface};
 pub trait Gate: Send + Sync {
     /// The ruling on one request.
     fn decide(&self, request: &GateRequest) -> Ruling;
+
+    /// What the rules leave of single files for this call, for tools that meet files which the call does not name.
+    fn file_rules(&self, request: &GateRequest, leave: Leave) -> Arc<dyn FileRules> {
+        let _ = (request, leave);
+        Arc::new(NoFileRules)
+    }
 }
 
 /// What someone wants to do.
@@ -26,6 +35,8 @@ pub struct GateRequest {
     pub tool: String,
     /// With which arguments.
     pub arguments: Value,
+    /// Which files those name.
+    pub touched: Touched,
     /// What it would do.
     pub effect: Effect,
     /// Where the texts in context come from.

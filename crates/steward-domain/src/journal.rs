@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decision::{Effect, Ruling};
+use crate::files::Touched;
 use crate::id::{ApprovalId, CallId, InboundId, OutboxId, RequestId};
 use crate::message::Message;
 use crate::money::Usd;
@@ -139,6 +140,9 @@ pub struct CallIntent {
     pub tool: String,
     /// The arguments, checked; the raw text as a string where they were malformed.
     pub arguments: Value,
+    /// The files that those named when it was decided; absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Box<Touched>>,
     /// What it would do.
     pub effect: Effect,
     /// What recovery may do with it.

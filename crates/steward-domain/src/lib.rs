@@ -4,6 +4,7 @@ pub mod approval;
 pub mod channel;
 pub mod clock;
 pub mod decision;
+pub mod files;
 pub mod id;
 pub mod journal;
 pub mod limits;

@@ -1,11 +1,14 @@
 //! The seam to a tool: what it is, what it does to the world, and one call.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decision::Effect;
+use crate::files::{FileRules, Touched};
 use crate::id::{AgentName, CallId, SessionId, TurnId};
 use crate::message::Part;
 
@@ -18,6 +21,15 @@ pub trait Tool: Send + Sync {
     fn effect_of(&self, arguments: &Value) -> Effect {
         let _ = arguments;
         self.spec().effect
+    }
+
+    /// The files that this very call names, resolved as the call itself would. The rules decide on these, not on the text.
+    ///
+    /// # Errors
+    /// A sentence for the model when the arguments name nothing that can be resolved; the call is not run then.
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        let _ = arguments;
+        Ok(Touched::nothing())
     }
 
     /// Runs the call. Dropping the future stops it and everything it started.
@@ -66,6 +78,8 @@ pub struct ToolContext {
     pub call: CallId,
     /// This call was begun before a crash and is run again.
     pub is_repeat: bool,
+    /// What the rules leave of the files that the call meets.
+    pub files: Arc<dyn FileRules>,
 }
 
 /// How a call ended. The model reads it.

@@ -30,7 +30,7 @@ pub struct RuleConfig {
     /// What the call does: reads, writes, sends, spends, destroys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
-    /// A glob over the call's path: `workspace/**` is the workspace, `~/` the owner's home.
+    /// A glob over the files of the call, links followed: `workspace/**` is the workspace, `~/` the owner's home, `/` any place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Leading words of the command that `shell` would run.

@@ -1,12 +1,14 @@
 //! The order of rules: always refused, deny, ask, allow, default, table.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use serde_json::Value;
 use steward_domain::decision::{Decision, Effect, Gate, GateRequest, Ruling};
+use steward_domain::files::{FileRules, Leave, Place};
 
 use crate::config::{Config, RuleConfig};
-use crate::rule::{BadRule, Rule};
+use crate::file_rules::CallRules;
+use crate::rule::{BadRule, Files, Kind, Rule};
 use crate::table;
 
 /// All that decides about calls, checked once when the configuration is read.
@@ -18,21 +20,31 @@ pub struct Policy {
     allow: Vec<Rule>,
     groups: HashMap<String, String>,
     allowed_hosts: Vec<String>,
+    owner_home: Option<String>,
 }
 
 impl Policy {
-    /// Checks the configuration. `groups` tells each tool's group, `allowed_hosts` is `[sandbox] network.allow`.
+    /// Checks the configuration. `groups` tells each tool's group, `allowed_hosts` is `[sandbox] network.allow`,
+    /// `owner_home` what `~` means in a path.
     ///
     /// # Errors
     /// A sentence naming the list, position and field of a rule that makes no sense.
-    pub fn new(config: &Config, groups: HashMap<String, String>, allowed_hosts: Vec<String>) -> Result<Self, BadRule> {
+    pub fn new(
+        config: &Config,
+        groups: HashMap<String, String>,
+        allowed_hosts: Vec<String>,
+        owner_home: Option<String>,
+    ) -> Result<Self, BadRule> {
+        let home = owner_home.map(|home| home.trim_end_matches('/').to_owned());
+        let rules = |list, configs, kind| rules((list, configs), kind, home.as_deref());
         Ok(Policy {
             default: config.default,
-            deny: rules("deny", &config.deny)?,
-            ask: rules("ask", &config.ask)?,
-            allow: rules("allow", &config.allow)?,
+            deny: rules("deny", &config.deny, Kind::Closes)?,
+            ask: rules("ask", &config.ask, Kind::Closes)?,
+            allow: rules("allow", &config.allow, Kind::Opens)?,
             groups,
             allowed_hosts: allowed_hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
+            owner_home: home,
         })
     }
 
@@ -42,9 +54,14 @@ impl Policy {
             (Decision::Ask, "ask", &self.ask),
             (Decision::Allow, "allow", &self.allow),
         ];
+        let files = Files::of(&request.touched, self.owner_home.as_deref());
         for (decision, name, list) in lists {
-            if let Some(position) = list.iter().position(|rule| rule.matches(request, group)) {
-                let reason = format!("rule {position} of [policy] {name} matches");
+            if let Some(position) = list.iter().position(|rule| rule.matches(request, group, &files)) {
+                let file = list[position]
+                    .matched_file(&files)
+                    .map(|file| format!(" {file}"))
+                    .unwrap_or_default();
+                let reason = format!("rule {position} of [policy] {name} matches{file}");
                 return Some(Ruling {
                     decision,
                     reason,
@@ -53,6 +70,10 @@ impl Policy {
             }
         }
         None
+    }
+
+    fn group(&self, request: &GateRequest) -> &str {
+        self.groups.get(&request.tool).map_or("", String::as_str)
     }
 }
 
@@ -65,7 +86,7 @@ impl Gate for Policy {
                 rule: "always-refused".into(),
             };
         }
-        let group = self.groups.get(&request.tool).map_or("", String::as_str);
+        let group = self.group(request);
         if let Some(ruling) = self.by_list(request, group) {
             return ruling;
         }
@@ -87,21 +108,26 @@ impl Gate for Policy {
         }
         table::decide(request, group, &self.allowed_hosts)
     }
+
+    fn file_rules(&self, request: &GateRequest, leave: Leave) -> Arc<dyn FileRules> {
+        Arc::new(CallRules::new(request, self.group(request), (&self.deny, &self.ask), leave))
+    }
 }
 
-fn rules(list: &str, configs: &[RuleConfig]) -> Result<Vec<Rule>, BadRule> {
+fn rules(what: (&str, &[RuleConfig]), kind: Kind, home: Option<&str>) -> Result<Vec<Rule>, BadRule> {
+    let (list, configs) = what;
     configs
         .iter()
         .enumerate()
         .map(|(position, config)| {
-            Rule::new(config).map_err(|bad| BadRule {
+            Rule::new(config, kind, home).map_err(|bad| BadRule {
                 message: format!("[policy] {list}, rule {position}: {}", bad.message),
             })
         })
         .collect()
 }
 
-/// Key stores, browser profiles and Steward's own files, in whatever spelling a path argument uses.
+/// Key stores, browser profiles and Steward's own files, anywhere outside the workspace.
 fn always_refused(request: &GateRequest) -> Option<String> {
     const REFUSED: [&str; 9] = [
         ".ssh",
@@ -114,13 +140,14 @@ fn always_refused(request: &GateRequest) -> Option<String> {
         ".mozilla",
         ".kube",
     ];
-    let path = request.arguments.get("path").and_then(Value::as_str)?;
-    let is_inside_workspace = !path.starts_with('/') && !path.starts_with('~') && !path.split('/').any(|part| part == "..");
-    if is_inside_workspace {
-        return None;
+    let places = request.touched.files.iter().flat_map(|file| &file.places);
+    for place in places {
+        let Place::Outside { path } = place else { continue };
+        if path.split('/').any(|part| REFUSED.contains(&part)) {
+            return Some(format!("{path} holds keys or Steward's own files; no rule opens it"));
+        }
     }
-    let names_refused = path.split('/').any(|part| REFUSED.contains(&part));
-    names_refused.then(|| format!("{path} holds keys or Steward's own files; no rule opens it"))
+    None
 }
 
 #[cfg(test)]

@@ -1,20 +1,45 @@
 //! What one rule matches.
 
-use globset::{GlobBuilder, GlobMatcher};
 use serde_json::Value;
 use steward_domain::decision::{Effect, GateRequest};
+use steward_domain::files::{Place, Touched};
 
 use crate::config::RuleConfig;
+use crate::path::{PathGlob, names_of};
 
 /// A checked rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    kind: Kind,
     tool: Option<String>,
     effect: Option<Effect>,
-    path: Option<GlobMatcher>,
+    path: Option<PathGlob>,
     command: Option<Vec<String>>,
     host: Option<String>,
     agent: Option<String>,
+}
+
+/// What a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Forbids or asks.
+    Closes,
+    /// Allows.
+    Opens,
+}
+
+/// The names of each place of each file that a call touches.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    files: Vec<Vec<Vec<String>>>,
+}
+
+impl Files {
+    pub(crate) fn of(touched: &Touched, home: Option<&str>) -> Files {
+        let names = |place: &Place| names_of(place, &touched.roots, home);
+        let files = touched.files.iter().map(|file| file.places.iter().map(names).collect());
+        Files { files: files.collect() }
+    }
 }
 
 /// Why a rule of the configuration makes no sense.
@@ -25,11 +50,11 @@ pub struct BadRule {
 }
 
 impl Rule {
-    /// Checks a rule of the configuration.
+    /// Checks a rule of the configuration; `home` is the owner's.
     ///
     /// # Errors
     /// When a glob does not parse or the rule names nothing at all.
-    pub fn new(config: &RuleConfig) -> Result<Self, BadRule> {
+    pub(crate) fn new(config: &RuleConfig, kind: Kind, home: Option<&str>) -> Result<Self, BadRule> {
         let names_nothing =
             config.tool.is_none() && config.effect.is_none() && config.path.is_none() && config.command.is_none() && config.host.is_none();
         if names_nothing {
@@ -37,20 +62,10 @@ impl Rule {
                 message: "a policy rule must name a tool, effect, path, command or host".into(),
             });
         }
-        let path = match &config.path {
-            None => None,
-            Some(glob) => {
-                let built = GlobBuilder::new(glob).literal_separator(true).build();
-                Some(
-                    built
-                        .map_err(|error| BadRule {
-                            message: format!("path {glob:?} of a policy rule is no glob: {error}"),
-                        })?
-                        .compile_matcher(),
-                )
-            }
-        };
+        let path = config.path.as_deref().map(|path| PathGlob::new(path, home)).transpose();
+        let path = path.map_err(|message| BadRule { message })?;
         Ok(Rule {
+            kind,
             tool: config.tool.clone(),
             effect: config.effect,
             path,
@@ -60,24 +75,46 @@ impl Rule {
         })
     }
 
-    /// Does every named field match?
-    pub fn matches(&self, request: &GateRequest, group: &str) -> bool {
-        let is_tool = self.tool.as_ref().is_none_or(|tool| *tool == request.tool || tool == group);
+    /// Does every named field match? `files` are the names of what the call touches.
+    pub(crate) fn matches(&self, request: &GateRequest, group: &str, files: &Files) -> bool {
         let is_effect = self.effect.is_none_or(|effect| effect == request.effect);
-        let is_agent = self.agent.as_ref().is_none_or(|agent| agent == request.agent.as_str());
-        is_tool && is_effect && is_agent && self.matches_path(request) && self.matches_command(request) && self.matches_host(request)
+        is_effect && self.matches_all_but_effect_and_path(request, group) && self.matches_path(request, files)
     }
 
-    fn matches_path(&self, request: &GateRequest) -> bool {
+    pub(crate) fn matches_all_but_effect_and_path(&self, request: &GateRequest, group: &str) -> bool {
+        let is_tool = self.tool.as_ref().is_none_or(|tool| *tool == request.tool || tool == group);
+        let is_agent = self.agent.as_ref().is_none_or(|agent| agent == request.agent.as_str());
+        is_tool && is_agent && self.matches_command(request) && self.matches_host(request)
+    }
+
+    pub(crate) fn path(&self) -> Option<&PathGlob> {
+        self.path.as_ref()
+    }
+
+    pub(crate) fn effect(&self) -> Option<Effect> {
+        self.effect
+    }
+
+    /// The file of the call that the path names, for the reason.
+    pub(crate) fn matched_file<'a>(&self, files: &'a Files) -> Option<&'a str> {
+        let glob = self.path.as_ref()?;
+        let places = files.files.iter().flatten();
+        let mut covered = places.filter(|names| glob.covers(names));
+        covered.next().and_then(|names| names.last()).map(String::as_str)
+    }
+
+    /// To forbid or ask, one place of one file is enough; to allow, all must match, and nothing else may be within reach.
+    fn matches_path(&self, request: &GateRequest, files: &Files) -> bool {
         let Some(glob) = &self.path else { return true };
-        let Some(path) = request.arguments.get("path").and_then(Value::as_str) else {
-            return false;
-        };
-        let is_outside_form = path.starts_with('/') || path.starts_with('~');
-        if is_outside_form {
-            return glob.is_match(path);
+        let mut places = files.files.iter().flatten();
+        match self.kind {
+            Kind::Closes => places.any(|names| glob.covers(names)),
+            Kind::Opens => {
+                let speaks_of_commands = self.tool.is_some() || self.command.is_some();
+                let is_enough = request.touched.is_all || speaks_of_commands;
+                is_enough && !files.files.is_empty() && places.all(|names| glob.matches(names))
+            }
         }
-        glob.is_match(normal_workspace_path(path))
     }
 
     fn matches_command(&self, request: &GateRequest) -> bool {
@@ -123,26 +160,5 @@ pub fn command_words(arguments: &Value) -> Option<Vec<String>> {
             is_plain.then(|| line.split_whitespace().map(str::to_owned).collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
-    }
-}
-
-fn normal_workspace_path(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                // Climbing out of the workspace matches no `workspace/…` rule.
-                if parts.pop().is_none() {
-                    return "..".into();
-                }
-            }
-            name => parts.push(name),
-        }
-    }
-    if parts.is_empty() {
-        "workspace/.".into()
-    } else {
-        format!("workspace/{}", parts.join("/"))
     }
 }

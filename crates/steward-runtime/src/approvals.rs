@@ -11,6 +11,7 @@ use steward_agent::ask;
 use steward_domain::approval::{ApprovalKind, ApprovalState, Scope};
 use steward_domain::clock::{Timestamp, rfc3339};
 use steward_domain::decision::{Decision, Gate, GateRequest, Ruling};
+use steward_domain::files::{FileRules, Leave};
 use steward_domain::id::{ApprovalId, SessionId, TurnId};
 use steward_domain::journal::TurnStatus;
 use steward_domain::journal::{CallIntent, JournalEvent};
@@ -323,22 +324,27 @@ impl SessionGate {
         let grants = runtime.store.read(move |tx| grants::matching(tx, &agent, &session)).await?;
         Ok(SessionGate { policy, grants })
     }
+
+    /// The allowance that a person gave for such a call, where the policy asks.
+    fn grant(&self, request: &GateRequest, ruling: &Ruling) -> Option<&GrantRow> {
+        // An allowance was given without outside text in view, so that reason to ask still asks.
+        let may_be_granted = ruling.decision == Decision::Ask && ruling.rule != "marks.outside";
+        // It was given for the arguments as they were shown; where a link leads may have changed since.
+        let goes_through_links = request.touched.files.iter().any(|file| file.places.len() > 1);
+        if !may_be_granted || goes_through_links {
+            return None;
+        }
+        let pattern = pattern_of(&request.tool, &request.arguments);
+        self.grants
+            .iter()
+            .find(|grant| grant.grant.tool == request.tool && grant.grant.pattern == pattern)
+    }
 }
 
 impl Gate for SessionGate {
     fn decide(&self, request: &GateRequest) -> Ruling {
         let ruling = self.policy.decide(request);
-        // An allowance was given without outside text in view, so that reason to ask still asks.
-        let may_be_granted = ruling.decision == Decision::Ask && ruling.rule != "marks.outside";
-        if !may_be_granted {
-            return ruling;
-        }
-        let pattern = pattern_of(&request.tool, &request.arguments);
-        match self
-            .grants
-            .iter()
-            .find(|grant| grant.grant.tool == request.tool && grant.grant.pattern == pattern)
-        {
+        match self.grant(request, &ruling) {
             Some(grant) => Ruling {
                 decision: Decision::Allow,
                 reason: format!("allowed before by {}", grant.grant.created_by),
@@ -346,6 +352,11 @@ impl Gate for SessionGate {
             },
             None => ruling,
         }
+    }
+
+    fn file_rules(&self, request: &GateRequest, leave: Leave) -> Arc<dyn FileRules> {
+        let is_granted = self.grant(request, &self.policy.decide(request)).is_some();
+        self.policy.file_rules(request, if is_granted { Leave::Given } else { leave })
     }
 }
 

@@ -180,7 +180,7 @@ async fn house(model: impl Model + 'static) -> House {
         model: Arc::new(model),
         settings: Settings {
             agents: BTreeMap::from([(name, agent)]),
-            policy: Arc::new(Policy::new(&Config::default(), HashMap::new(), Vec::new()).unwrap()),
+            policy: Arc::new(Policy::new(&Config::default(), HashMap::new(), Vec::new(), None).unwrap()),
             models: Arc::new(Free),
         },
         workbench: Arc::new(bench),

@@ -102,9 +102,19 @@ impl Arguments {
         }
     }
 
-    fn data(&mut self, contents: &str, target: &str) -> Result<(), SandboxError> {
+    /// A folder of its own at `target`, empty and read-only.
+    fn empty_folder(&mut self, mode: &str, target: &Path) {
+        self.all(["--perms", mode, "--size", "4096"]);
+        for flag in ["--tmpfs", "--remount-ro"] {
+            self.push(flag);
+            self.push(target.as_os_str().as_bytes());
+        }
+    }
+
+    fn data(&mut self, contents: &str, target: impl AsRef<Path>) -> Result<(), SandboxError> {
         let file = syscalls::memory_file("data", contents.as_bytes()).map_err(SandboxError::start("making a file in memory"))?;
-        self.all(["--ro-bind-data", &file.as_raw_fd().to_string(), target]);
+        self.all(["--ro-bind-data", &file.as_raw_fd().to_string()]);
+        self.push(target.as_ref().as_os_str().as_bytes());
         self.keep.push(file);
         Ok(())
     }
@@ -156,7 +166,7 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle, g
     namespaces(&mut arguments);
     system(&mut arguments, setup.config)?;
     files(&mut arguments, &identity, setup.ids, (command, workspace))?;
-    guards(&mut arguments, &identity, setup.ids, (guarded, workspace))?;
+    guards(&mut arguments, &identity, setup.ids, (guarded, workspace, command.workspace_access))?;
     arguments.all(["--remount-ro", "/dev", "--remount-ro", "/"]);
     environment(&mut arguments, command);
     // By parts, so that an empty one leaves no slash at the end of `PWD`.
@@ -350,24 +360,30 @@ fn files(arguments: &mut Arguments, identity: &Identity, ids: &Ids, what: (&Comm
     arguments.bind(tree, command.workspace_access, Path::new(WORKSPACE))
 }
 
-fn guards(arguments: &mut Arguments, identity: &Identity, ids: &Ids, what: (&[Guarded], &Handle)) -> Result<(), SandboxError> {
-    let (guarded, workspace) = what;
+fn guards(arguments: &mut Arguments, identity: &Identity, ids: &Ids, what: (&[Guarded], &Handle, Access)) -> Result<(), SandboxError> {
+    let (guarded, workspace, workspace_access) = what;
     for item in guarded {
         let target: PathBuf = Path::new(WORKSPACE).join(&item.path);
-        let is_directory = match item.kind {
+        let (is_directory, access) = match item.kind {
+            // Seen empty: what the owner keeps there is nothing for the command.
             GuardedKind::Hooks => {
-                // Seen empty: what the owner keeps there is nothing for the command.
-                arguments.all(["--size", "4096"]);
-                for flag in ["--tmpfs", "--remount-ro"] {
-                    arguments.push(flag);
-                    arguments.push(target.as_os_str().as_bytes());
-                }
+                arguments.empty_folder("0755", &target);
                 continue;
             }
-            GuardedKind::GitFolder => true,
-            GuardedKind::File => false,
+            GuardedKind::HiddenFolder => {
+                arguments.empty_folder("0000", &target);
+                continue;
+            }
+            GuardedKind::HiddenFile => {
+                arguments.all(["--perms", "0000"]);
+                arguments.data("", &target)?;
+                continue;
+            }
+            GuardedKind::GitFolder => (true, Access::ReadWrite),
+            GuardedKind::Fixed => (true, workspace_access),
+            GuardedKind::ReadOnlyFolder => (true, Access::ReadOnly),
+            GuardedKind::File => (false, Access::ReadOnly),
         };
-        let access = if is_directory { Access::ReadWrite } else { Access::ReadOnly };
         let mounted = identity.mount(ids, item.handle.as_fd(), workspace);
         arguments.bind(
             Tree {

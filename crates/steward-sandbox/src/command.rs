@@ -14,6 +14,10 @@ pub struct Command {
     pub workspace: PathBuf,
     /// May the workspace be written?
     pub workspace_access: Access,
+    /// Files and folders, relative to the workspace, that the command must not see. Only bubblewrap can do that.
+    pub hidden: Vec<PathBuf>,
+    /// Files and folders, relative to the workspace, that the command may not change. Only bubblewrap can do that.
+    pub read_only: Vec<PathBuf>,
     /// Working directory, relative to the workspace. Empty is the workspace itself. Leaving the workspace is an error.
     pub cwd: PathBuf,
     /// Variables beyond `PATH`, `HOME`, `LANG`, `TERM`, `USER`, `TMPDIR`. Names that load code (`LD_*` and the like) are refused.
@@ -39,6 +43,8 @@ impl Command {
             argv: argv.into_iter().map(Into::into).collect(),
             workspace: workspace.into(),
             workspace_access: Access::ReadWrite,
+            hidden: Vec::new(),
+            read_only: Vec::new(),
             cwd: PathBuf::new(),
             env: Vec::new(),
             mounts: Vec::new(),

@@ -51,6 +51,14 @@ pub(crate) enum GuardedKind {
     Hooks,
     /// A file that is seen read-only.
     File,
+    /// A folder that stays as the workspace is, but cannot be moved away.
+    Fixed,
+    /// A folder that is seen read-only.
+    ReadOnlyFolder,
+    /// A folder that is seen empty and cannot be entered.
+    HiddenFolder,
+    /// A file that is seen empty and cannot be read.
+    HiddenFile,
 }
 
 /// What was there before, so that what is new afterwards can be told.

@@ -12,6 +12,12 @@ pub enum SandboxError {
         /// What was tried, and what came of it.
         reason: String,
     },
+    /// The backend cannot keep from the command what must be kept from it.
+    #[error("the {backend} sandbox cannot hide files of the workspace that rules of the policy close; install bubblewrap or ask the owner")]
+    CannotHide {
+        /// The backend.
+        backend: crate::Backend,
+    },
     /// The program is not installed where the sandbox can see it.
     #[error("program {program:?} was not found in the sandbox")]
     NotFound {

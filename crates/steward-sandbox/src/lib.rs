@@ -2,6 +2,7 @@
 
 mod bubblewrap;
 mod child;
+mod closed;
 mod command;
 mod config;
 mod control_files;

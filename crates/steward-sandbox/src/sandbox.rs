@@ -10,7 +10,8 @@ use seccompiler::BpfProgram;
 use tokio::sync::watch;
 
 use crate::child::Child;
-use crate::command::Command;
+use crate::closed;
+use crate::command::{Access, Command};
 use crate::config::{Backend, Config};
 use crate::control_files::{self, Guard, Guarded};
 use crate::error::SandboxError;
@@ -250,7 +251,8 @@ impl Sandbox {
                     ids: &self.inner.ids,
                     limits,
                 };
-                let made = bubblewrap::prepare(setup, &command, &workspace, &guarded)?;
+                let layers = closed::layers(&workspace, &command, guarded)?;
+                let made = bubblewrap::prepare(setup, &command, &workspace, &layers)?;
                 Prepared {
                     process: made.process,
                     steps: made.steps,
@@ -262,6 +264,13 @@ impl Sandbox {
                 }
             }
             Kind::Landlock { .. } | Kind::Bare | Kind::Refused => {
+                let may_change = command.workspace_access == Access::ReadWrite;
+                if !command.hidden.is_empty() || (may_change && !command.read_only.is_empty()) {
+                    // Landlock only adds rights, and the bare host has none to take away.
+                    return Err(SandboxError::CannotHide {
+                        backend: self.backend().unwrap_or(Backend::None),
+                    });
+                }
                 let filters = match &self.inner.kind {
                     Kind::Landlock { filters } => Some(filters.as_slice()),
                     Kind::Bubblewrap { .. } | Kind::Bare | Kind::Refused => None,

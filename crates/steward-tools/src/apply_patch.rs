@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::Touched;
 use steward_domain::message::Part;
 use steward_domain::tool::{Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 
@@ -168,6 +169,19 @@ impl ApplyPatchTool {
 impl Tool for ApplyPatchTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        let patch = arguments.get("patch").and_then(Value::as_str).unwrap_or("");
+        let files = parse::parse(patch).map_err(|reason| format!("the patch cannot be read: {reason}"))?;
+        let mut paths: Vec<&str> = Vec::new();
+        for file in &files {
+            paths.push(&file.path);
+            if let Operation::Update { move_to: Some(target), .. } = &file.operation {
+                paths.push(target);
+            }
+        }
+        self.changer.workspace.touched(&paths).map_err(|error| error.to_string())
     }
 
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {

@@ -4,11 +4,25 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use steward_domain::files::Touched;
 use steward_domain::tool::ToolOutcome;
+
+use crate::workspace::Workspace;
 
 /// The arguments as `T`, or the outcome that says why they do not fit.
 pub(crate) fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolOutcome> {
     serde_json::from_value(arguments).map_err(|error| ToolOutcome::failed(format!("the arguments do not fit: {error}")))
+}
+
+/// The file or folder that the argument `name` names; the workspace itself where it is absent or empty.
+pub(crate) fn named(workspace: &Workspace, arguments: &Value, name: &str) -> Result<Touched, String> {
+    let path = match arguments.get(name) {
+        None | Some(Value::Null) => "",
+        Some(Value::String(path)) => path,
+        Some(other) => return Err(format!("`{name}` is {other}, not a path")),
+    };
+    let path = if path.is_empty() { "." } else { path };
+    workspace.touched(&[path]).map_err(|error| error.to_string())
 }
 
 /// Joins the two ways a call can end, so that tools may use `?`.

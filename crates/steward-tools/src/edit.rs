@@ -8,10 +8,11 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::Touched;
 use steward_domain::message::Part;
 use steward_domain::tool::{Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 
-use crate::arguments::{parse, settle};
+use crate::arguments::{named, parse, settle};
 use crate::change::{Change, Changer};
 use crate::workspace::FileError;
 
@@ -98,6 +99,10 @@ impl EditTool {
 impl Tool for EditTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        named(&self.changer.workspace, arguments, "path")
     }
 
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {

@@ -10,10 +10,11 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::Touched;
 use steward_domain::message::{MediaSource, Part};
 use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 
-use crate::arguments::{Stop, blocking, parse, settle};
+use crate::arguments::{Stop, blocking, named, parse, settle};
 use crate::workspace::{FileError, InsidePath, OpenFile, Workspace};
 
 /// Text of one call.
@@ -63,7 +64,7 @@ impl ReadTool {
         ReadTool { spec, workspace }
     }
 
-    async fn run(&self, arguments: Value) -> Result<ToolOutcome, ToolOutcome> {
+    async fn run(&self, arguments: Value, context: ToolContext) -> Result<ToolOutcome, ToolOutcome> {
         let Arguments { path, from, to } = parse(arguments)?;
         let range = Range {
             from: from.unwrap_or(1).max(1),
@@ -79,7 +80,12 @@ impl ReadTool {
         let workspace = self.workspace.clone();
         let stop = Stop::new();
         let flag = stop.flag();
-        let part = blocking(move || read(&workspace, &path, range, &flag)).await??;
+        let part = blocking(move || {
+            let open = workspace.open_file(&path)?;
+            workspace.admit(&open.file, &path, context.files.as_ref())?;
+            read(open, &path, range, &flag)
+        })
+        .await??;
         Ok(ToolOutcome::Done(part))
     }
 }
@@ -89,13 +95,17 @@ impl Tool for ReadTool {
         &self.spec
     }
 
-    fn call(&self, arguments: Value, _context: ToolContext) -> BoxFuture<'_, ToolOutcome> {
-        Box::pin(async move { settle(self.run(arguments).await) })
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        named(&self.workspace, arguments, "path")
+    }
+
+    fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {
+        Box::pin(async move { settle(self.run(arguments, context).await) })
     }
 }
 
-fn read(workspace: &Workspace, path: &InsidePath, range: Range, stop: &AtomicBool) -> Result<ToolOutput, ToolOutcome> {
-    let OpenFile { mut file, size } = workspace.open_file(path)?;
+fn read(open: OpenFile, path: &InsidePath, range: Range, stop: &AtomicBool) -> Result<ToolOutput, ToolOutcome> {
+    let OpenFile { mut file, size } = open;
     let failed = |error| ToolOutcome::from(FileError::io("reading", path, error));
     let mut start = Vec::new();
     Read::by_ref(&mut file).take(SNIFF_BYTES).read_to_end(&mut start).map_err(failed)?;

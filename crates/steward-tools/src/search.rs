@@ -12,10 +12,11 @@ use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::Touched;
 use steward_domain::message::Part;
 use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 
-use crate::arguments::{Stop, blocking, parse, settle};
+use crate::arguments::{Stop, blocking, named, parse, settle};
 use crate::workspace::Workspace;
 use walk::{Found, Walk};
 
@@ -51,7 +52,7 @@ impl SearchTool {
         SearchTool { spec, workspace }
     }
 
-    async fn run(&self, arguments: Value) -> Result<ToolOutcome, ToolOutcome> {
+    async fn run(&self, arguments: Value, context: ToolContext) -> Result<ToolOutcome, ToolOutcome> {
         let Arguments { pattern, path } = parse(arguments)?;
         let matcher = matcher(&pattern)?;
         let path = self
@@ -60,7 +61,7 @@ impl SearchTool {
         let workspace = self.workspace.clone();
         let stop = Stop::new();
         let flag: Arc<AtomicBool> = stop.flag();
-        let found = blocking(move || Walk::new(matcher, flag).run(&workspace, &path)).await??;
+        let found = blocking(move || Walk::new(matcher, flag, context.files).run(&workspace, &path)).await??;
         Ok(ToolOutcome::Done(output(&pattern, found)))
     }
 }
@@ -70,8 +71,12 @@ impl Tool for SearchTool {
         &self.spec
     }
 
-    fn call(&self, arguments: Value, _context: ToolContext) -> BoxFuture<'_, ToolOutcome> {
-        Box::pin(async move { settle(self.run(arguments).await) })
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        named(&self.workspace, arguments, "path")
+    }
+
+    fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {
+        Box::pin(async move { settle(self.run(arguments, context).await) })
     }
 }
 

@@ -16,13 +16,15 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::{FileRules, Touched};
 use steward_domain::message::Part;
 use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 use steward_sandbox::{Access, Child, Command, Ended, Exit, Output, Sandbox, SandboxError, Stdin, Streams};
 use tokio::io::AsyncReadExt;
 
-use crate::arguments::{parse, settle};
+use crate::arguments::{blocking, named, parse, settle};
 use crate::workspace::Workspace;
+use crate::workspace::closed::Closed;
 use capture::Capture;
 use processes::Processes;
 
@@ -102,14 +104,17 @@ impl ShellTool {
 
     async fn run(&self, arguments: Value, context: ToolContext) -> Result<ToolOutcome, ToolOutcome> {
         let arguments: Arguments = parse(arguments)?;
-        let command = self.command(&arguments)?;
+        let mut command = self.command(&arguments)?;
+        let closed = self.closed(context.files).await?;
+        let note = closed.note().map(|note| format!("[{note}]\n")).unwrap_or_default();
+        (command.hidden, command.read_only) = (closed.hidden, closed.read_only);
         let line = arguments.command.to_string();
         if arguments.background {
             let slot = self.processes.reserve(&context.agent)?;
             let child = self.spawn(command).await?;
             let id = slot.fill(child, line.clone(), arguments.pty);
             let evidence = vec![ran(&line, format!("background process {id}"))];
-            let said = format!("started {id}; read it with shell_poll");
+            let said = format!("{note}started {id}; read it with shell_poll");
             return Ok(ToolOutcome::Done(ToolOutput {
                 parts: vec![Part::text(said)],
                 evidence,
@@ -117,7 +122,19 @@ impl ShellTool {
         }
         let child = self.spawn(command).await?;
         let (output, exit) = wait(child).await?;
-        report(&line, &output, &exit)
+        report(&line, &note, (&output, &exit))
+    }
+
+    /// What the rules keep from a command.
+    async fn closed(&self, rules: Arc<dyn FileRules>) -> Result<Closed, ToolOutcome> {
+        if !rules.may_limit_below("") {
+            return Ok(Closed::default());
+        }
+        let workspace = self.workspace.clone();
+        let found = blocking(move || Closed::find(&workspace, rules.as_ref())).await?;
+        found.map_err(|error| ToolOutcome::Refused {
+            reason: format!("rules of the policy close some files to commands, and which ones cannot be found out: {error}"),
+        })
     }
 
     fn command(&self, arguments: &Arguments) -> Result<Command, ToolOutcome> {
@@ -144,7 +161,7 @@ impl ShellTool {
 
     async fn spawn(&self, command: Command) -> Result<Child, ToolOutcome> {
         self.sandbox.spawn(command).await.map_err(|error| match error {
-            SandboxError::Unavailable { .. } => ToolOutcome::Refused { reason: error.to_string() },
+            SandboxError::Unavailable { .. } | SandboxError::CannotHide { .. } => ToolOutcome::Refused { reason: error.to_string() },
             SandboxError::NotFound { .. }
             | SandboxError::Invalid { .. }
             | SandboxError::Path { .. }
@@ -157,6 +174,12 @@ impl ShellTool {
 impl Tool for ShellTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        let touched = named(&self.workspace, arguments, "cwd")?;
+        // A command reaches all of the workspace; what rules close is kept from it by the sandbox.
+        Ok(Touched { is_all: false, ..touched })
     }
 
     fn effect_of(&self, arguments: &Value) -> Effect {
@@ -209,12 +232,13 @@ pub(crate) async fn read_some(output: &mut Option<Output>, buffer: &mut [u8]) ->
     }
 }
 
-fn report(line: &str, output: &Capture, exit: &Exit) -> Result<ToolOutcome, ToolOutcome> {
+fn report(line: &str, note: &str, what: (&Capture, &Exit)) -> Result<ToolOutcome, ToolOutcome> {
+    let (output, exit) = what;
     let mut text = output.text();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    text.push_str(&format!("[{}]", describe_exit(exit)));
+    text.push_str(&format!("{note}[{}]", describe_exit(exit)));
     if exit.ended != Ended::ByItself {
         return Err(ToolOutcome::failed(text));
     }

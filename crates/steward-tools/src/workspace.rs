@@ -2,9 +2,11 @@
 //!
 //! Never looks a path up twice in one operation, never writes through a symlink, never blocks on a FIFO or a device.
 
+pub(crate) mod closed;
 mod control;
 mod error;
 mod path;
+pub(crate) mod places;
 pub(crate) mod replace;
 pub(crate) mod resolve;
 

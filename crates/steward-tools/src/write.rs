@@ -6,10 +6,11 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use steward_domain::decision::Effect;
+use steward_domain::files::Touched;
 use steward_domain::message::Part;
 use steward_domain::tool::{Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 
-use crate::arguments::{parse, settle};
+use crate::arguments::{named, parse, settle};
 use crate::change::{Change, Changer};
 
 pub(crate) struct WriteTool {
@@ -71,6 +72,10 @@ impl WriteTool {
 impl Tool for WriteTool {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn touches(&self, arguments: &Value) -> Result<Touched, String> {
+        named(&self.changer.workspace, arguments, "path")
     }
 
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {

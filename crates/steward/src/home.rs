@@ -40,6 +40,12 @@ impl Home {
         })
     }
 
+    /// The folder that `~` means in the configuration, where the environment tells it.
+    pub(crate) fn of_owner() -> Option<String> {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+        Some(home.to_string_lossy().into_owned())
+    }
+
     /// Makes the folders, closed to other users.
     pub(crate) fn create(&self) -> Result<()> {
         for folder in [

@@ -142,7 +142,7 @@ fn tables(home: &Home, configuration: &Configuration, local: &LocalModels) -> Re
 
 fn settings(home: &Home, configuration: &Configuration, facts: &Arc<Facts>) -> Result<Settings> {
     let hosts = configuration.sandbox.network.allow.clone().unwrap_or_default();
-    let policy = Policy::new(&configuration.policy, tool_groups(), hosts).map_err(|bad| anyhow::anyhow!(bad.message))?;
+    let policy = Policy::new(&configuration.policy, tool_groups(), hosts, Home::of_owner()).map_err(|bad| anyhow::anyhow!(bad.message))?;
     Ok(Settings {
         agents: configuration.checked_agents(home)?,
         policy: Arc::new(policy),

@@ -13,6 +13,7 @@ fn did(tool: &str, effect: Effect, outcome: ToolOutcome) -> (CallIntent, ToolOut
     };
     (
         CallIntent {
+            touched: None,
             id: "c".into(),
             tool: tool.into(),
             arguments: json!({}),
@@ -25,7 +26,7 @@ fn did(tool: &str, effect: Effect, outcome: ToolOutcome) -> (CallIntent, ToolOut
 }
 
 fn check(reply: &str, finished: &[(CallIntent, ToolOutcome)], claim: Option<&str>) {
-    assert_eq!(unshown(reply, finished), claim, "{reply}");
+    assert_eq!(unshown(reply, finished).as_deref(), claim, "{reply}");
 }
 
 #[test]
@@ -60,4 +61,36 @@ fn what_is_no_claim_of_now_is_left_alone() {
     ] {
         check(reply, &[], None);
     }
+}
+
+#[test]
+fn what_is_only_quoted_or_reported_is_no_claim() {
+    for reply in [
+        "The note ends with \"I have sent the mail to Ana.\" and a date.",
+        "The note ends with “I've saved it. I have sent it.” and a date.",
+        "Its last line is 'I've deleted the file'.",
+        "Its last line is ‘I’ve deleted the file’.",
+        "Sie schrieb „I have sent it”, er «I have saved it».",
+        "The commit is called `I have added tests`.",
+        "The file holds:\n\n```\nI have created the table.\nI have sent it.\n```\n\nThat is all.",
+        "The file holds:\n\n~~~text\nI have created the table.\n```\nI have sent it.\n~~~\n",
+        "Ana answered:\n\n> I have booked the room.\n> It has been paid.\n",
+        "The log says that I have deleted the folder.",
+        "The log reads: I have deleted the folder.",
+    ] {
+        check(reply, &[], None);
+    }
+}
+
+#[test]
+fn a_claim_beside_a_quotation_is_still_found() {
+    check("I have saved \"report.md\" for you.", &[], Some("saved"));
+    check("You asked \"send it\", so I have sent it.", &[], Some("sent"));
+    check("The file held `x`, and I've deleted it.", &[], Some("deleted"));
+    check("```\nx\n```\nI have created the table.", &[], Some("created"));
+    check("> book it\n\nI have booked the room.", &[], Some("booked"));
+    check("A 5\" disk is enough, and I have ordered it.", &[], Some("ordered"));
+    check("It's the users' wish. I've sent it, and that's that.", &[], Some("sent"));
+    check("An unclosed \"mark.\n\nI have sent it. A second \" here.", &[], Some("sent"));
+    check("I said that I have sent it.", &[], Some("sent"));
 }

@@ -10,6 +10,7 @@ use crate::state::TurnState;
 
 fn call(tool: &str, argument: u32, result: &str) -> (CallIntent, ToolOutcome) {
     let intent = CallIntent {
+        touched: None,
         id: "c".into(),
         tool: tool.into(),
         arguments: json!({"n": argument}),

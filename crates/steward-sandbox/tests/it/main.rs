@@ -2,6 +2,7 @@
 //!
 //! Needs bubblewrap: apt-get install bubblewrap.
 
+mod closed;
 mod control_files;
 mod egress;
 mod escapes;

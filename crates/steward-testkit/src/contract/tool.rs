@@ -33,6 +33,7 @@ impl ToolRig {
 
     async fn call(&self, arguments: Value, is_repeat: bool) -> ToolOutcome {
         let context = ToolContext {
+            files: std::sync::Arc::new(steward_domain::files::NoFileRules),
             turn: TurnId::from_text("turn-contract"),
             session: SessionId::from_text("session-contract"),
             agent: AgentName::from_text("main"),

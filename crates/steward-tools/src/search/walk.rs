@@ -17,7 +17,9 @@ use grep_searcher::sinks::Lossy;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{Dir, FileType, OFlags};
+use steward_domain::files::FileRules;
 
+use crate::workspace::places::is_hidden;
 use crate::workspace::replace::TEMPORARY;
 use crate::workspace::resolve::open_child;
 use crate::workspace::{FileError, InsidePath, OpenFile, Workspace};
@@ -45,13 +47,15 @@ pub(super) struct Walk {
     matcher: RegexMatcher,
     searcher: Searcher,
     stop: Arc<AtomicBool>,
+    rules: Arc<dyn FileRules>,
     began: Instant,
     skipped_large: usize,
+    hidden: usize,
     found: Found,
 }
 
 impl Walk {
-    pub(super) fn new(matcher: RegexMatcher, stop: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(matcher: RegexMatcher, stop: Arc<AtomicBool>, rules: Arc<dyn FileRules>) -> Self {
         let searcher = SearcherBuilder::new()
             .line_number(true)
             .binary_detection(BinaryDetection::quit(0))
@@ -61,17 +65,27 @@ impl Walk {
             matcher,
             searcher,
             stop,
+            rules,
             began: Instant::now(),
             skipped_large: 0,
+            hidden: 0,
             found: Found::default(),
         }
     }
 
     pub(super) fn run(mut self, workspace: &Workspace, path: &InsidePath) -> Result<Found, FileError> {
         match workspace.open_folder(path) {
-            Ok(folder) => self.folder(folder, path.as_path().to_owned(), &mut Vec::new()),
+            Ok(folder) => {
+                let real = workspace.admit(&folder, path, self.rules.as_ref())?;
+                let place = At {
+                    shown: path.as_path().to_owned(),
+                    real,
+                };
+                self.folder(folder, place, &mut Vec::new());
+            }
             Err(FileError::Unfit { .. }) => {
                 let open = workspace.open_file(path)?;
+                workspace.admit(&open.file, path, self.rules.as_ref())?;
                 self.file(open, path.as_path());
             }
             Err(error) => return Err(error),
@@ -80,6 +94,12 @@ impl Walk {
             self.found
                 .notes
                 .push(format!("{} files over {MAX_FILE_BYTES} bytes were left out", self.skipped_large));
+        }
+        if self.hidden > 0 {
+            self.found.notes.push(format!(
+                "{} entries are left out: rules of the policy close them",
+                self.hidden
+            ));
         }
         if let Some(note) = self.over() {
             self.found.notes.push(note);
@@ -101,27 +121,33 @@ impl Walk {
         self.stop.load(Ordering::Relaxed).then(|| "stopped".to_owned())
     }
 
-    fn folder(&mut self, folder: OwnedFd, path: PathBuf, ignores: &mut Vec<Gitignore>) {
+    fn folder(&mut self, folder: OwnedFd, at: At, ignores: &mut Vec<Gitignore>) {
         let Some(entries) = entries(&folder) else { return };
-        let has_ignores = read_ignores(&folder, &path).map(|rules| ignores.push(rules)).is_some();
+        let has_ignores = read_ignores(&folder, &at.shown).map(|rules| ignores.push(rules)).is_some();
         for (name, is_folder) in entries {
             if self.over().is_some() {
                 break;
             }
             let name = OsStr::from_bytes(&name);
-            let inner = path.join(name);
-            let is_left_out = name == ".git" || name.as_bytes().starts_with(TEMPORARY.as_bytes()) || is_ignored(ignores, &inner, is_folder);
+            let inner = at.join(name);
+            let is_left_out =
+                name == ".git" || name.as_bytes().starts_with(TEMPORARY.as_bytes()) || is_ignored(ignores, &inner.shown, is_folder);
             if is_left_out {
                 continue;
             }
+            let is_closed = is_hidden(self.rules.as_ref(), &inner.shown) || is_hidden(self.rules.as_ref(), &inner.real);
+            if is_closed {
+                self.hidden += 1;
+                continue;
+            }
             if is_folder {
-                if ignores.len() + inner.iter().count() < MAX_DEPTH
+                if ignores.len() + inner.shown.iter().count() < MAX_DEPTH
                     && let Ok(handle) = open_child(folder.as_fd(), name, OFlags::RDONLY | OFlags::DIRECTORY)
                 {
                     self.folder(handle, inner, ignores);
                 }
             } else if let Some(open) = open_in(&folder, name) {
-                self.file(open, &inner);
+                self.file(open, &inner.shown);
             }
         }
         if has_ignores {
@@ -148,6 +174,21 @@ impl Walk {
         });
         if let Err(error) = self.searcher.search_file(&self.matcher, &open.file, sink) {
             tracing::debug!(%error, "a file could not be searched to its end");
+        }
+    }
+}
+
+/// Where the walk is: as the call named it, and where that leads.
+struct At {
+    shown: PathBuf,
+    real: PathBuf,
+}
+
+impl At {
+    fn join(&self, name: &OsStr) -> At {
+        At {
+            shown: self.shown.join(name),
+            real: self.real.join(name),
         }
     }
 }

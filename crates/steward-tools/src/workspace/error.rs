@@ -42,6 +42,14 @@ pub enum FileError {
         /// The path.
         path: String,
     },
+    /// A rule of the policy keeps the call from it.
+    #[error("{path} leads to what {rule} closes")]
+    Barred {
+        /// The path.
+        path: String,
+        /// The rule.
+        rule: String,
+    },
     /// It makes other programs run something.
     #[error("{path} is a control file, which tools may not change; ask the person to do it")]
     Control {
@@ -118,7 +126,7 @@ impl FileError {
 impl From<FileError> for ToolOutcome {
     fn from(error: FileError) -> ToolOutcome {
         match error {
-            FileError::Control { .. } => ToolOutcome::Refused { reason: error.to_string() },
+            FileError::Control { .. } | FileError::Barred { .. } => ToolOutcome::Refused { reason: error.to_string() },
             FileError::Unfit { .. }
             | FileError::Outside { .. }
             | FileError::Missing { .. }

@@ -51,6 +51,11 @@ impl InsidePath {
         Ok(InsidePath(parts))
     }
 
+    /// A path that a walk by handle found.
+    pub(super) fn of_walk(path: &Path) -> InsidePath {
+        InsidePath(path.to_owned())
+    }
+
     /// The relative path; empty for the workspace itself.
     pub fn as_path(&self) -> &Path {
         &self.0

@@ -3,6 +3,7 @@
 mod contract;
 mod files;
 mod patches;
+mod places;
 mod races;
 mod repeats;
 mod shell;

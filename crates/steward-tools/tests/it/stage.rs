@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use steward_domain::files::{FileRules, NoFileRules};
 use steward_domain::id::{AgentName, CallId, SessionId, TurnId};
 use steward_domain::message::Part;
 use steward_domain::tool::{Tool, ToolContext, ToolOutcome, ToolOutput};
@@ -102,7 +103,13 @@ pub(crate) async fn stage_with(config: Config, allow: &[String]) -> Stage {
 
 /// The context of a call.
 pub(crate) fn context(is_repeat: bool) -> ToolContext {
+    context_with(is_repeat, Arc::new(NoFileRules))
+}
+
+/// The context of a call for which some files have limits.
+pub(crate) fn context_with(is_repeat: bool, files: Arc<dyn FileRules>) -> ToolContext {
     ToolContext {
+        files,
         turn: TurnId::from_text("turn_1"),
         session: SessionId::from_text("ses_1"),
         agent: AgentName::from_text("main"),

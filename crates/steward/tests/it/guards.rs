@@ -159,3 +159,12 @@ async fn a_correction_that_is_heeded_leaves_no_note() {
         "{turn}"
     );
 }
+
+#[tokio::test]
+async fn a_deed_that_is_only_quoted_needs_no_proof() {
+    let text = "The note ends so:\n\n> I have sent the mail.\n\nIts first line is \"I've saved the report.\"";
+    let house = House::start(Script::by_step([Reply::text(text), Reply::text("Asked again.")])).await;
+    let turn = house.say("s", "what does the note say?").await;
+    assert_eq!((&turn["status"], &turn["text"]), (&json!("done"), &json!(text)), "{turn}");
+    assert_eq!(house.model.count(), 1);
+}
