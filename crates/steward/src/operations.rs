@@ -27,6 +27,9 @@ use crate::doctor;
 use crate::failure::Failure;
 use crate::wiring::House;
 
+/// A model whose file is here and that another program must run.
+const NEEDS_SERVER: &str = "installed, needs a server";
+
 /// Operations on a house.
 pub(crate) struct HouseOperations {
     house: Arc<House>,
@@ -124,7 +127,12 @@ fn models(house: &House) -> List<ModelLine> {
     });
     let in_process = pull::sources().iter().map(|source| {
         let name = format!("local/{}", source.name);
-        let state = if local.contains(&name) { "installed" } else { "can be pulled" };
+        let state = match (local.contains(&name), source.runs_in_process) {
+            (true, true) => "installed",
+            (true, false) => NEEDS_SERVER,
+            (false, true) => "can be pulled",
+            (false, false) => "can be pulled, needs a server",
+        };
         ModelLine {
             model: name,
             provider: "local".to_owned(),
@@ -252,11 +260,14 @@ async fn pull_model(house: &Arc<House>, name: String) -> Result<Value, ServiceEr
         .map_err(|error| ServiceError::Unavailable(error.to_string()))?
         .map_err(|error| ServiceError::Invalid(error.to_string()))?;
     house.refresh_local_models().map_err(failed)?;
+    let runs_here = pull::sources()
+        .iter()
+        .any(|source| source.name == installed.name && source.runs_in_process);
     Ok(json!(PulledModel {
         model: format!("local/{}", installed.name),
         bytes: installed.size_bytes,
         licence: installed.licence,
-        state: "installed".to_owned(),
+        state: if runs_here { "installed" } else { NEEDS_SERVER }.to_owned(),
     }))
 }
 

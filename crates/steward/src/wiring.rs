@@ -129,8 +129,9 @@ fn tables(home: &Home, configuration: &Configuration, local: &LocalModels) -> Re
     default_route::add(&mut routes, &providers);
     let mut models = local.available(home, configuration)?;
     for source in pull::sources() {
-        let absent = AbsentModel { name: source.name.clone() };
-        models.entry(format!("local/{}", source.name)).or_insert_with(|| Arc::new(absent));
+        models
+            .entry(format!("local/{}", source.name))
+            .or_insert_with(|| Arc::new(AbsentModel::not_fetched(&source.name)));
     }
     Ok(RouterTables {
         catalog,
@@ -177,7 +178,14 @@ impl LocalModels {
         made.retain(|name, _| installed.iter().any(|model| format!("local/{}", model.name) == *name));
         for model in installed {
             if let Entry::Vacant(place) = made.entry(format!("local/{}", model.name)) {
-                place.insert(local_model(&model.path, configuration)?);
+                let runs_here = pull::sources()
+                    .iter()
+                    .all(|source| source.name != model.name || source.runs_in_process);
+                place.insert(if runs_here {
+                    local_model(&model.path, configuration)?
+                } else {
+                    Arc::new(AbsentModel::needs_server(&model.name, &model.path.display().to_string()))
+                });
             }
         }
         Ok(made.clone())

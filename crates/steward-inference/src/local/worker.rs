@@ -75,7 +75,10 @@ impl Weights for Shelf {
                 } else {
                     ModelErrorKind::NotFound
                 };
-                ModelError::new(kind, format!("{} cannot be loaded: {problem}", self.path.display()))
+                // Below its first line a problem may carry where in the program it came up.
+                let problem = problem.to_string();
+                let said = problem.lines().next().unwrap_or_default();
+                ModelError::new(kind, format!("{} cannot be loaded: {said}", self.path.display()))
             })?;
             give_back_memory();
             tracing::info!(path = %self.path.display(), ms = begun.elapsed().as_millis() as u64, "the local model is loaded");

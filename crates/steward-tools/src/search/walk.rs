@@ -96,10 +96,9 @@ impl Walk {
                 .push(format!("{} files over {MAX_FILE_BYTES} bytes were left out", self.skipped_large));
         }
         if self.hidden > 0 {
-            self.found.notes.push(format!(
-                "{} entries are left out: rules of the policy close them",
-                self.hidden
-            ));
+            self.found
+                .notes
+                .push(format!("{} entries are left out: rules of the policy close them", self.hidden));
         }
         if let Some(note) = self.over() {
             self.found.notes.push(note);
