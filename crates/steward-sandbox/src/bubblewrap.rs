@@ -181,7 +181,7 @@ fn finish(setup: Setup<'_>, command: &Command, mut arguments: Arguments, rest: (
     // Descriptors keep their numbers across the fork, so bwrap can be told of them here.
     let words = syscalls::memory_file("arguments", &arguments.words).map_err(SandboxError::start("making a file in memory"))?;
     let mut process = tokio::process::Command::new(setup.program);
-    process.env_clear().current_dir("/").kill_on_drop(true);
+    process.env_clear().current_dir("/");
     process.arg("--args").arg(words.as_raw_fd().to_string()).arg("--");
     arguments.keep.push(words);
     let mut limits = setup.limits;

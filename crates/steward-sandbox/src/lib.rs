@@ -8,6 +8,7 @@ mod control_files;
 mod direct;
 pub mod egress;
 mod error;
+mod keeper;
 mod proof;
 mod sandbox;
 mod seccomp;

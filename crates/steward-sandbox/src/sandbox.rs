@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::config::{Backend, Config};
 use crate::control_files::{self, Guard, Guarded};
 use crate::error::SandboxError;
+use crate::keeper::{Group, Lifeline};
 use crate::seccomp::{self, Profile};
 use crate::supervise::{self, Control, Watch};
 use crate::syscalls::{self, Steps};
@@ -50,8 +51,6 @@ struct Prepared {
     lease: Option<Lease>,
     owner: Option<u32>,
     scratch: Option<direct::Scratch>,
-    /// Can all processes be found, so that their memory can be added up?
-    can_count_memory: bool,
 }
 
 impl Sandbox {
@@ -205,20 +204,25 @@ impl Sandbox {
             source: std::io::Error::other(error),
         })??;
         let ends = streams::wire(&command, &mut prepared.process, prepared.owner).map_err(SandboxError::start("making pipes"))?;
-        syscalls::take_steps(&mut prepared.process, prepared.steps);
+        let group = match prepared.status {
+            Some(_) => Group::OfFirstChild,
+            None => Group::OfCommand,
+        };
+        let (lifeline, keeping) = Lifeline::make(group).map_err(SandboxError::start("making pipes"))?;
+        syscalls::take_steps(&mut prepared.process, keeping, prepared.steps);
         let process = spawner::spawn(prepared.process)
             .await
             .map_err(|source| spawn_error(&command, source))?;
         let limits = &self.inner.config.limits;
         let output_limit = command.output_limit.unwrap_or(limits.output).min(limits.output);
         let pid = process.id().unwrap_or(0);
-        let control = Control::new(pid, prepared.status, output_limit).map_err(SandboxError::start("holding the process"))?;
+        let control = Control::new(pid, lifeline, prepared.status, output_limit).map_err(SandboxError::start("holding the process"))?;
         let terminal = ends.terminal.clone();
         let (stdin, [stdout, stderr]) = ends.register(&control).map_err(SandboxError::start("reading its output"))?;
         let watch = Watch {
             control: control.clone(),
             time_limit: command.time_limit.unwrap_or(limits.time).min(limits.time),
-            memory_limit: prepared.can_count_memory.then_some(limits.memory),
+            memory_limit: limits.memory,
             guard,
             lease: prepared.lease,
             scratch: prepared.scratch,
@@ -258,7 +262,6 @@ impl Sandbox {
                     lease: made.lease,
                     owner: made.owner,
                     scratch: None,
-                    can_count_memory: true,
                 }
             }
             Kind::Landlock { .. } | Kind::Bare | Kind::Refused => {
@@ -280,7 +283,6 @@ impl Sandbox {
                     lease: None,
                     owner: made.owner,
                     scratch: Some(made.scratch),
-                    can_count_memory: false,
                 }
             }
         };
@@ -299,8 +301,8 @@ impl Sandbox {
 
     fn limits(&self) -> Vec<(syscalls::Resource, u64)> {
         let limits = &self.inner.config.limits;
-        // Bubblewrap itself and its first process inside count as well.
-        const OWN_PROCESSES: u64 = 3;
+        // The keeper, bubblewrap itself and its first process inside count as well.
+        const OWN_PROCESSES: u64 = 4;
         vec![
             (libc::RLIMIT_NPROC, limits.processes + OWN_PROCESSES),
             // Data, not address space: language runtimes reserve far more addresses than they use.

@@ -5,6 +5,7 @@
 mod control_files;
 mod egress;
 mod escapes;
+mod keeping;
 mod lifetime;
 mod running;
 mod stage;

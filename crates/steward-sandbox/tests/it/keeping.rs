@@ -1,0 +1,130 @@
+//! Nothing outlives Steward: it is killed at many instants while it starts commands that try to get away.
+//!
+//! The Steward of these tests is this very program, asked to run the one test that stands in for it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use steward_sandbox::{Backend, Config};
+
+use crate::lifetime::{daemonised, unusual_seconds};
+use crate::stage::{is_running, stage_with, until_gone, until_running};
+
+const BACKENDS: [Backend; 3] = [Backend::Bubblewrap, Backend::Landlock, Backend::None];
+/// The instants reach from the order to well after the command runs.
+const LATEST: Duration = Duration::from_millis(30);
+const SAMPLE: u32 = 15;
+const FULL: u32 = 250;
+
+/// A process with a sandbox of its own that starts one command when it is told to.
+struct Victim {
+    process: Child,
+    /// In the arguments of the process and of every copy of it.
+    name: String,
+    seconds: String,
+}
+
+impl Victim {
+    fn start(backend: Backend) -> Victim {
+        let seconds = unusual_seconds();
+        let name = format!("victim-{seconds}");
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .args([
+                "--ignored",
+                "--exact",
+                "--nocapture",
+                "keeping::stands_in_for_steward",
+                "--skip",
+                &name,
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let order = format!("{backend} {seconds}\n");
+        let stdin = process.stdin.as_mut().expect("its input");
+        stdin.write_all(order.as_bytes()).expect("written");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        assert!(
+            lines.any(|line| line.expect("a line").ends_with("ready")),
+            "{backend} does not work"
+        );
+        Victim { process, name, seconds }
+    }
+
+    fn order(&mut self) {
+        self.process.stdin.as_mut().expect("its input").write_all(b"go\n").expect("written");
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("collected");
+    }
+
+    async fn leaves_nothing(&self) {
+        // The keeper goes last and has the name. Looking again afterwards finds what would have slipped by it.
+        until_gone(&self.name).await;
+        until_gone(&self.seconds).await;
+    }
+}
+
+/// Run by the other tests only.
+#[tokio::test]
+#[ignore = "stands in for Steward in other tests"]
+async fn stands_in_for_steward() {
+    let mut lines = std::io::stdin().lines();
+    let Some(Ok(order)) = lines.next() else { return };
+    let (backend, seconds) = order.split_once(' ').expect("a backend and a number");
+    let backend = BACKENDS
+        .into_iter()
+        .find(|known| known.to_string() == backend)
+        .expect("a known backend");
+    let stage = stage_with(Config {
+        backend,
+        i_know: true,
+        ..Config::default()
+    })
+    .await;
+    println!("ready");
+    lines.next();
+    let child = stage.start(stage.shell(&daemonised(seconds))).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    drop(child);
+}
+
+async fn killed_at_many_instants(tries: u32) {
+    for backend in BACKENDS {
+        for number in 0..tries {
+            let mut victim = Victim::start(backend);
+            victim.order();
+            tokio::time::sleep(LATEST * number / tries).await;
+            victim.kill();
+            victim.leaves_nothing().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_steward_killed_at_some_instants() {
+    killed_at_many_instants(SAMPLE).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes; cargo xtask prove runs it"]
+async fn nothing_outlives_a_steward_killed_at_any_instant() {
+    killed_at_many_instants(FULL).await;
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_steward_killed_when_all_of_it_runs() {
+    for backend in BACKENDS {
+        let mut victim = Victim::start(backend);
+        victim.order();
+        let sleep = format!("sleep\0{}", victim.seconds);
+        until_running(&sleep).await;
+        assert!(is_running(&victim.name));
+        victim.kill();
+        victim.leaves_nothing().await;
+    }
+}
