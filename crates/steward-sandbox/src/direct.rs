@@ -17,6 +17,7 @@ use crate::bubblewrap::{COMMON_ENVIRONMENT, PATH};
 use crate::command::{Access, Command};
 use crate::config::Config;
 use crate::error::SandboxError;
+use crate::leftovers::VARIABLE;
 use crate::syscalls::{self, Session, Steps};
 use crate::workspace::{Handle, Ids};
 
@@ -63,6 +64,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) filters: Option<&'a [BpfProgram]>,
     pub(crate) ids: &'a Ids,
     pub(crate) limits: Vec<(syscalls::Resource, u64)>,
+    /// By which leftovers are found.
+    pub(crate) mark: &'a str,
 }
 
 /// Makes the process and steps for one command.
@@ -88,7 +91,8 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle) -
         .env("PATH", PATH.join(":"))
         .env("HOME", &scratch.0)
         .env("TMPDIR", &scratch.0)
-        .env("TERM", terminal);
+        .env("TERM", terminal)
+        .env(VARIABLE, setup.mark);
     process
         .envs(COMMON_ENVIRONMENT)
         .envs(command.env.iter().map(|(name, value)| (name, value)));

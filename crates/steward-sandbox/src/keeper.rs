@@ -12,6 +12,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 /// The pause between two looks while something is being killed, in milliseconds. A death wakes the keeper at once.
 const KILL_PAUSE_MS: libc::c_int = 5;
+/// A command that lasts this long, in milliseconds, is worth giving back memory for.
+const SHORT_MS: libc::c_int = 200;
 /// Private memory of at least this size is given back; smaller parts are not worth a call.
 const WORTH_BYTES: usize = 128 * 1024;
 
@@ -96,10 +98,10 @@ unsafe fn keep(lifeline: RawFd, command: libc::pid_t, group: Group) -> ! {
     unsafe {
         libc::prctl(libc::PR_SET_NAME, c"sandbox-keeper".as_ptr());
         libc::chdir(c"/".as_ptr());
-        let mut signals = prepare_descriptors(lifeline);
-        give_back_memory();
+        let signals = prepare_descriptors(lifeline);
         let mut lifeline: RawFd = 0;
         let mut is_killing = signals < 0;
+        let mut longest_ms = SHORT_MS;
         let mut status = None;
         loop {
             if let Collected::Nobody = collect(command, &mut status) {
@@ -109,10 +111,14 @@ unsafe fn keep(lifeline: RawFd, command: libc::pid_t, group: Group) -> ! {
             if is_killing && !kill_children(command, status) {
                 libc::_exit(status.unwrap_or(128 + libc::SIGKILL));
             }
-            match hear(&mut lifeline, &mut signals, is_killing) {
+            match hear(&mut lifeline, signals, if is_killing { KILL_PAUSE_MS } else { longest_ms }) {
                 Heard::Signal(signal) => forward(signal, command, group, status),
                 Heard::End => is_killing = true,
-                Heard::Nothing => {}
+                Heard::Silence if !is_killing => {
+                    give_back_memory();
+                    longest_ms = -1;
+                }
+                Heard::Silence | Heard::Death => {}
             }
         }
     }
@@ -218,25 +224,29 @@ enum Heard {
     Signal(libc::c_int),
     /// Steward let go or is dead, or the keeper itself is to end.
     End,
-    /// A death, or the pause is over.
-    Nothing,
+    /// A child died.
+    Death,
+    /// Nothing, for as long as was to be waited.
+    Silence,
 }
 
 /// Waits for a word from Steward or for a death.
-unsafe fn hear(lifeline: &mut RawFd, signals: &mut RawFd, is_killing: bool) -> Heard {
+unsafe fn hear(lifeline: &mut RawFd, signals: RawFd, longest_ms: libc::c_int) -> Heard {
     let entry = |fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
         revents: 0,
     };
-    let mut watched = [entry(*lifeline), entry(*signals)];
+    let mut watched = [entry(*lifeline), entry(signals)];
     // SAFETY: the arrays are locals and their sizes are passed.
     unsafe {
-        libc::poll(watched.as_mut_ptr(), 2, if is_killing { KILL_PAUSE_MS } else { -1 });
+        if libc::poll(watched.as_mut_ptr(), 2, longest_ms) == 0 {
+            return Heard::Silence;
+        }
         if watched[1].revents != 0 {
             let mut heard: libc::signalfd_siginfo = std::mem::zeroed();
             let size = std::mem::size_of_val(&heard);
-            let count = libc::read(*signals, (&raw mut heard).cast(), size);
+            let count = libc::read(signals, (&raw mut heard).cast(), size);
             if count > 0 && heard.ssi_signo != libc::SIGCHLD as u32 {
                 return Heard::End;
             }
@@ -249,11 +259,11 @@ unsafe fn hear(lifeline: &mut RawFd, signals: &mut RawFd, is_killing: bool) -> H
                     *lifeline = -1;
                     Heard::End
                 }
-                _ => Heard::Nothing,
+                _ => Heard::Death,
             };
         }
     }
-    Heard::Nothing
+    Heard::Death
 }
 
 /// Sends a signal to the group of a command that still runs.

@@ -15,6 +15,7 @@ use crate::config::{Backend, Config};
 use crate::control_files::{self, Guard, Guarded};
 use crate::error::SandboxError;
 use crate::keeper::{Group, Lifeline};
+use crate::leftovers::Owner;
 use crate::seccomp::{self, Profile};
 use crate::supervise::{self, Control, Watch};
 use crate::syscalls::{self, Steps};
@@ -33,6 +34,7 @@ struct Inner {
     kind: Kind,
     why: String,
     ids: Arc<Ids>,
+    owner: Owner,
 }
 
 #[derive(Debug)]
@@ -51,12 +53,18 @@ struct Prepared {
     lease: Option<Lease>,
     owner: Option<u32>,
     scratch: Option<direct::Scratch>,
+    mark: String,
 }
 
 impl Sandbox {
     /// Picks the backend that the configuration names, or the strongest one, after a trial run. Never fails: when nothing works, spawning
     /// refuses with the reason.
     pub async fn probe(config: Config) -> Sandbox {
+        Self::probe_for(config, Owner::nobody()).await
+    }
+
+    /// The same for commands of `owner`, who finds them again should they outlive this process.
+    pub async fn probe_for(config: Config, owner: Owner) -> Sandbox {
         let ids = Ids::new(config.first_uid);
         let wanted: &[Backend] = match config.backend {
             Backend::Auto => &[Backend::Bubblewrap, Backend::Landlock],
@@ -66,7 +74,7 @@ impl Sandbox {
         };
         let mut failures = Vec::new();
         for backend in wanted {
-            match Self::with_backend(&config, *backend, &ids).await {
+            match Self::with_backend(&config, *backend, (&ids, &owner)).await {
                 Ok(mut sandbox) => {
                     if !failures.is_empty()
                         && let Some(inner) = Arc::get_mut(&mut sandbox.inner)
@@ -87,11 +95,12 @@ impl Sandbox {
                 kind: Kind::Refused,
                 why,
                 ids,
+                owner,
             }),
         }
     }
 
-    async fn with_backend(config: &Config, backend: Backend, ids: &Arc<Ids>) -> Result<Sandbox, SandboxError> {
+    async fn with_backend(config: &Config, backend: Backend, (ids, owner): (&Arc<Ids>, &Owner)) -> Result<Sandbox, SandboxError> {
         let filters = |profile| {
             seccomp::filters(profile).map_err(|error| SandboxError::Unavailable {
                 reason: format!("the seccomp filter cannot be built: {error}"),
@@ -132,6 +141,7 @@ impl Sandbox {
                 kind,
                 why: why.into(),
                 ids: ids.clone(),
+                owner: owner.clone(),
             }),
         };
         sandbox.trial().await?;
@@ -226,6 +236,7 @@ impl Sandbox {
             guard,
             lease: prepared.lease,
             scratch: prepared.scratch,
+            mark: prepared.mark,
         };
         let (end_sender, end) = watch::channel(None);
         tokio::spawn(supervise::supervise(process, watch, end_sender));
@@ -244,6 +255,7 @@ impl Sandbox {
         let (guard, guarded) = self.guard(&workspace)?;
         let limits = self.limits();
         let config = &self.inner.config;
+        let mark = self.inner.owner.mark();
         let prepared = match &self.inner.kind {
             Kind::Bubblewrap { program, filters } => {
                 check_program(&command.argv[0], config)?;
@@ -253,6 +265,7 @@ impl Sandbox {
                     filters,
                     ids: &self.inner.ids,
                     limits,
+                    mark: &mark,
                 };
                 let made = bubblewrap::prepare(setup, &command, &workspace, &guarded)?;
                 Prepared {
@@ -262,6 +275,7 @@ impl Sandbox {
                     lease: made.lease,
                     owner: made.owner,
                     scratch: None,
+                    mark,
                 }
             }
             Kind::Landlock { .. } | Kind::Bare | Kind::Refused => {
@@ -274,6 +288,7 @@ impl Sandbox {
                     filters,
                     ids: &self.inner.ids,
                     limits,
+                    mark: &mark,
                 };
                 let made = direct::prepare(setup, &command, &workspace)?;
                 Prepared {
@@ -283,6 +298,7 @@ impl Sandbox {
                     lease: None,
                     owner: made.owner,
                     scratch: Some(made.scratch),
+                    mark,
                 }
             }
         };

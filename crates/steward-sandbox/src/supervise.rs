@@ -17,6 +17,7 @@ use crate::control_files::Guard;
 use crate::direct::Scratch;
 use crate::error::SandboxError;
 use crate::keeper::Lifeline;
+use crate::leftovers;
 use crate::syscalls;
 use crate::workspace::Lease;
 
@@ -118,6 +119,8 @@ pub(crate) struct Watch {
     pub(crate) lease: Option<Lease>,
     /// A folder to remove afterwards.
     pub(crate) scratch: Option<Scratch>,
+    /// By which its processes are found if the keeper was killed.
+    pub(crate) mark: String,
 }
 
 pub(crate) type End = Option<Result<Exit, Arc<SandboxError>>>;
@@ -128,7 +131,7 @@ pub(crate) async fn supervise(mut process: tokio::process::Child, watch: Watch, 
     let result = match watch_until_exit(&watch).await {
         Ok(()) => {
             let reason = control.close();
-            finish(&mut process, &control, reason).await
+            finish(&mut process, (&control, watch.mark.clone()), reason).await
         }
         Err(source) => {
             control.kill(Ended::Killed);
@@ -172,9 +175,18 @@ async fn watch_until_exit(watch: &Watch) -> io::Result<()> {
     }
 }
 
-async fn finish(process: &mut tokio::process::Child, control: &Control, reason: Option<Ended>) -> Result<(i32, Ended), SandboxError> {
+async fn finish(
+    process: &mut tokio::process::Child,
+    (control, mark): (&Control, String),
+    reason: Option<Ended>,
+) -> Result<(i32, Ended), SandboxError> {
     let status = process.wait().await.map_err(SandboxError::start("waiting for the command"))?;
     let code = syscalls::shell_code(status);
+    if std::os::unix::process::ExitStatusExt::signal(&status).is_some() {
+        tracing::warn!(code, "the keeper of a command was killed; its processes are looked for");
+        // It blocks only shortly, and a failure of the thread changes nothing.
+        let _ = tokio::task::spawn_blocking(move || leftovers::kill_marked(&mark)).await;
+    }
     if let Some(reason) = reason {
         // Whatever the outer process says, the command was killed.
         return Ok((128 + libc::SIGKILL, reason));

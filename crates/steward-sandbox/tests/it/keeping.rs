@@ -9,7 +9,7 @@ use std::time::Duration;
 use steward_sandbox::{Backend, Config};
 
 use crate::lifetime::{daemonised, unusual_seconds};
-use crate::stage::{is_running, stage_with, until_gone, until_running};
+use crate::stage::{is_running, stage_with, until, until_gone, until_running, within};
 
 const BACKENDS: [Backend; 3] = [Backend::Bubblewrap, Backend::Landlock, Backend::None];
 /// The instants reach from the order to well after the command runs.
@@ -127,4 +127,48 @@ async fn nothing_outlives_a_steward_killed_when_all_of_it_runs() {
         victim.kill();
         victim.leaves_nothing().await;
     }
+}
+
+#[tokio::test]
+async fn what_a_killed_keeper_leaves_behind_is_found() {
+    for backend in BACKENDS {
+        let stage = stage_with(Config {
+            backend,
+            i_know: true,
+            ..Config::default()
+        })
+        .await;
+        let seconds = unusual_seconds();
+        let mut child = stage.start(stage.shell(&daemonised(&seconds))).await;
+        until_running(&format!("sleep\0{seconds}")).await;
+        let keeper = rustix::process::Pid::from_raw(child.id() as i32).expect("a number");
+        rustix::process::kill_process(keeper, rustix::process::Signal::KILL).expect("killed");
+        // How that is told does not matter here.
+        let _ = within(child.wait()).await;
+        until_gone(&seconds).await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_command_keeps_no_copy_of_stewards_memory() {
+    const SIZE: usize = 64 << 20;
+    let stage = stage_with(Config::default()).await;
+    let memory = vec![1_u8; SIZE];
+    let child = stage.start(stage.shell("sleep 1000")).await;
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("RssAnon:"))
+            .expect("its memory")
+            .to_owned();
+        line.split_whitespace()
+            .nth(1)
+            .expect("a number")
+            .parse::<usize>()
+            .expect("a number")
+            * 1024
+    };
+    until("the memory is given back", || resident() < SIZE / 4).await;
+    assert_eq!(memory[SIZE - 1], 1, "ours stays");
 }

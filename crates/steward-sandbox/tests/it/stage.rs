@@ -80,22 +80,20 @@ pub(crate) fn is_running(text: &str) -> bool {
     })
 }
 
-pub(crate) async fn until_gone(text: &str) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..500 {
-        if !is_running(text) {
+        if holds() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("a process with {text:?} is still there");
+    panic!("{what}: it does not come to that");
+}
+
+pub(crate) async fn until_gone(text: &str) {
+    until(&format!("no process has {text:?}"), || !is_running(text)).await;
 }
 
 pub(crate) async fn until_running(text: &str) {
-    for _ in 0..500 {
-        if is_running(text) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("no process with {text:?} came up");
+    until(&format!("a process has {text:?}"), || is_running(text)).await;
 }
