@@ -19,7 +19,7 @@ use crate::inbox::{NewMessage, Taken};
 use crate::runtime::Runtime;
 use crate::turn_run::in_words;
 
-const HELP: &str = "/new begins a new session · /stop ends the running turn · /status shows what runs · /usage shows what this session cost · \
+const HELP: &str = "/new begins a new session · /stop ends the running turn, or else what earlier ones left in the background · /status shows what runs · /usage shows what this session cost · \
 /model NAME changes the model · /agent shows the agent · /compact sums up the conversation · /approve [ID] and /deny [ID] answer a question · /undo puts files of the last turn back · /help";
 
 /// A command with its argument.

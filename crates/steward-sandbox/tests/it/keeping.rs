@@ -9,11 +9,13 @@ use std::time::Duration;
 use steward_sandbox::{Backend, Config};
 
 use crate::lifetime::{daemonised, unusual_seconds};
-use crate::stage::{is_running, stage_with, until, until_gone, until_running, within};
+use crate::stage::{is_running, processes_with, stage_with, until, until_gone, until_running, within};
 
 const BACKENDS: [Backend; 3] = [Backend::Bubblewrap, Backend::Landlock, Backend::None];
 /// The instants reach from the order to well after the command runs.
 const LATEST: Duration = Duration::from_millis(30);
+/// In place of a backend: the command is started as it is.
+const UNKEPT: &str = "unkept";
 const SAMPLE: u32 = 15;
 const FULL: u32 = 250;
 
@@ -26,7 +28,7 @@ struct Victim {
 }
 
 impl Victim {
-    fn start(backend: Backend) -> Victim {
+    fn start(backend: &str) -> Victim {
         let seconds = unusual_seconds();
         let name = format!("victim-{seconds}");
         let mut process = Command::new(std::env::current_exe().expect("this program"))
@@ -69,6 +71,14 @@ impl Victim {
     }
 }
 
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // Both fail when it is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// Run by the other tests only.
 #[tokio::test]
 #[ignore = "stands in for Steward in other tests"]
@@ -76,6 +86,11 @@ async fn stands_in_for_steward() {
     let mut lines = std::io::stdin().lines();
     let Some(Ok(order)) = lines.next() else { return };
     let (backend, seconds) = order.split_once(' ').expect("a backend and a number");
+    if backend == UNKEPT {
+        println!("ready");
+        lines.next();
+        return start_without_keeper(seconds);
+    }
     let backend = BACKENDS
         .into_iter()
         .find(|known| known.to_string() == backend)
@@ -93,10 +108,32 @@ async fn stands_in_for_steward() {
     drop(child);
 }
 
+/// What the control starts: the same command, below nobody.
+fn start_without_keeper(seconds: &str) {
+    let mut child = Command::new("sh").args(["-c", &daemonised(seconds)]).spawn().expect("it starts");
+    child.wait().expect("it ends");
+}
+
+#[tokio::test]
+async fn the_control_without_a_keeper_leaves_processes() {
+    let mut victim = Victim::start(UNKEPT);
+    victim.order();
+    until_running(&format!("sleep\0{}", victim.seconds)).await;
+    victim.kill();
+    let left = processes_with(&victim.seconds);
+    assert!(!left.is_empty(), "this test would find nothing");
+    for process in left {
+        let process = rustix::process::Pid::from_raw(process).expect("a number");
+        // One may have ended with another.
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+    }
+    until_gone(&victim.seconds).await;
+}
+
 async fn killed_at_many_instants(tries: u32) {
     for backend in BACKENDS {
         for number in 0..tries {
-            let mut victim = Victim::start(backend);
+            let mut victim = Victim::start(&backend.to_string());
             victim.order();
             tokio::time::sleep(LATEST * number / tries).await;
             victim.kill();
@@ -111,15 +148,17 @@ async fn nothing_outlives_a_steward_killed_at_some_instants() {
 }
 
 #[tokio::test]
-#[ignore = "takes minutes; cargo xtask prove runs it"]
+#[ignore = "takes minutes; make prove runs it"]
 async fn nothing_outlives_a_steward_killed_at_any_instant() {
     killed_at_many_instants(FULL).await;
+    let count = FULL as usize * BACKENDS.len();
+    println!("figure: Steward killed while it started a command, processes left: 0 of {count} tries");
 }
 
 #[tokio::test]
 async fn nothing_outlives_a_steward_killed_when_all_of_it_runs() {
     for backend in BACKENDS {
-        let mut victim = Victim::start(backend);
+        let mut victim = Victim::start(&backend.to_string());
         victim.order();
         let sleep = format!("sleep\0{}", victim.seconds);
         until_running(&sleep).await;
