@@ -26,8 +26,8 @@ pub trait JournalSink: Send + Sync {
 pub trait BlobSink: Send + Sync {
     /// Keeps a text and gives its id.
     fn keep(&self, call: &CallId, text: String) -> BoxFuture<'_, Result<String, SinkError>>;
-    /// Lines `from..=to` (1-based) of a kept text.
-    fn read(&self, blob: &str, lines: (usize, usize)) -> BoxFuture<'_, Result<String, SinkError>>;
+    /// Lines `from..=to` (1-based) of a kept text, as far as they fit into so many characters.
+    fn read(&self, blob: &str, lines: (usize, usize), max_chars: usize) -> BoxFuture<'_, Result<String, SinkError>>;
 }
 
 /// The record cannot be kept, so the turn cannot go on.

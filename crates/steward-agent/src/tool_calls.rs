@@ -195,10 +195,12 @@ impl Loop<'_> {
                 .unwrap_or(otherwise)
         };
         let lines = (line("from", 1), line("to", usize::MAX));
-        Some(match self.sink.blobs().read(blob, lines).await {
-            Ok(text) => ToolOutcome::done(text),
-            Err(error) => ToolOutcome::failed(error.to_string()),
-        })
+        Some(
+            match self.sink.blobs().read(blob, lines, self.turn.limits.tool_output_chars).await {
+                Ok(text) => ToolOutcome::done(text),
+                Err(error) => ToolOutcome::failed(error.to_string()),
+            },
+        )
     }
 
     async fn finish_call(

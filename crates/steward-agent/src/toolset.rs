@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use steward_domain::model::ToolDefinition;
-use steward_domain::tool::Tool;
+use steward_domain::tool::{Evidence, LeftBy, Tool};
 
 use crate::ask;
 
@@ -53,6 +53,12 @@ impl ToolSet {
     /// The tool of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         self.tools.get(name).map(|entry| &entry.tool)
+    }
+
+    /// Ends what calls that are over left running, and tells what was ended.
+    pub async fn end_left_running(&self, by: &LeftBy) -> Vec<Evidence> {
+        let ending = self.tools.values().map(|entry| entry.tool.end_left_running(by.clone()));
+        futures_util::future::join_all(ending).await.concat()
     }
 
     /// Do a tool's results come from outside?

@@ -13,6 +13,7 @@ pub mod meter;
 pub mod model;
 pub mod money;
 pub mod principal;
+pub mod rows;
 pub mod secret;
 pub mod tool;
 pub mod usage;

@@ -34,6 +34,21 @@ pub trait Tool: Send + Sync {
 
     /// Runs the call. Dropping the future stops it and everything it started.
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome>;
+
+    /// Ends what calls that are over left running, such as background processes, and tells what was ended. Must take less than a second.
+    fn end_left_running(&self, by: LeftBy) -> BoxFuture<'_, Vec<Evidence>> {
+        let _ = by;
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+/// Whose calls left something running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftBy {
+    /// One turn's.
+    Turn(TurnId),
+    /// Those of all turns of a session.
+    Session(SessionId),
 }
 
 /// What a tool is.

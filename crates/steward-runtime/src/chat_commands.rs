@@ -8,16 +8,18 @@ use steward_domain::journal::TurnStatus;
 use steward_domain::message::{Message, Part, Role as Speaker};
 use steward_domain::money::Usd;
 use steward_domain::principal::Role;
+use steward_domain::tool::LeftBy;
 use steward_store::sessions::SessionRow;
 use steward_store::{StoreError, Tx, sessions, turns};
 
-use crate::access::Identity;
+use crate::access::{Identity, Right, may};
 use crate::approvals::Verdict;
 use crate::error::ServiceError;
 use crate::inbox::{NewMessage, Taken};
 use crate::runtime::Runtime;
+use crate::turn_run::in_words;
 
-const HELP: &str = "/new begins a new session · /stop ends the running turn · /status shows what runs · /usage shows what this session cost · \
+const HELP: &str = "/new begins a new session · /stop ends the running turn, or else what earlier ones left in the background · /status shows what runs · /usage shows what this session cost · \
 /model NAME changes the model · /agent shows the agent · /compact sums up the conversation · /approve [ID] and /deny [ID] answer a question · /undo puts files of the last turn back · /help";
 
 /// A command with its argument.
@@ -113,7 +115,17 @@ async fn stop(runtime: &Arc<Runtime>, session: &SessionRow, identity: &Identity)
             runtime.stop(&turn.id, identity).await?;
             Ok("Stopped.".into())
         }
-        None => Ok("Nothing is running.".into()),
+        None => {
+            let may_end = may(identity.role, Right::Operate) || session.principal == identity.principal;
+            let ended = match may_end {
+                true => runtime.end_left_running(&session.agent, LeftBy::Session(session.id.clone())).await,
+                false => Vec::new(),
+            };
+            if ended.is_empty() {
+                return Ok("Nothing is running.".into());
+            }
+            Ok(format!("Ended what ran in the background: {}.", in_words(&ended)))
+        }
     }
 }
 

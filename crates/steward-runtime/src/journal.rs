@@ -9,18 +9,15 @@ use steward_agent::sink::{BlobSink, JournalSink, SinkError};
 use steward_domain::clock::Timestamp;
 use steward_domain::id::{ApprovalId, CallId, SessionId, TurnId};
 use steward_domain::journal::{CallIntent, JournalEvent};
-use steward_store::blobs::NewBlob;
-use steward_store::{StoreError, Tx, blobs, journal, turns};
+use steward_store::{StoreError, Tx, journal, turns};
 use tracing::warn;
 
 use crate::approvals;
 use crate::config::{Agent, QueueMode};
 use crate::hub::Shown;
 use crate::inbox;
+use crate::outputs::{OutputStore, Wanted};
 use crate::runtime::Runtime;
-
-/// Bytes of a kept output that can be read back.
-const BLOB_BYTES: usize = 8 * 1024 * 1024;
 
 /// The sink of one running turn.
 pub(crate) struct TurnSink {
@@ -33,6 +30,10 @@ pub(crate) struct TurnSink {
 impl TurnSink {
     fn now(&self) -> Timestamp {
         self.runtime.clock.now()
+    }
+
+    fn outputs(&self) -> OutputStore {
+        OutputStore::new(self.runtime.store.clone(), Arc::clone(&self.runtime.clock))
     }
 }
 
@@ -105,36 +106,21 @@ impl JournalSink for TurnSink {
 
 impl BlobSink for TurnSink {
     fn keep(&self, _call: &CallId, text: String) -> BoxFuture<'_, Result<String, SinkError>> {
-        let now = self.now();
         async move {
-            let blob = NewBlob::new(text.into_bytes(), "text/plain", now);
-            let kept = self.runtime.store.write(move |tx| blobs::insert(tx, &blob)).await;
-            kept.map(|id| id.as_str().to_owned()).map_err(sink_error)
+            let kept = self.outputs().keep(text.into_bytes()).await;
+            kept.map(|piece| piece.blob).map_err(SinkError)
         }
         .boxed()
     }
 
-    fn read(&self, blob: &str, (from, to): (usize, usize)) -> BoxFuture<'_, Result<String, SinkError>> {
-        let id = blob.into();
-        async move {
-            let data = self
-                .runtime
-                .store
-                .read(move |tx| blobs::get(tx, &id, 0, BLOB_BYTES))
-                .await
-                .map_err(sink_error)?;
-            let Some(data) = data else {
-                return Err(SinkError("there is no such blob".into()));
-            };
-            let text = String::from_utf8_lossy(&data);
-            let lines: Vec<&str> = text
-                .lines()
-                .skip(from.saturating_sub(1))
-                .take(to.saturating_sub(from.max(1)).saturating_add(1))
-                .collect();
-            Ok(lines.join("\n"))
-        }
-        .boxed()
+    fn read(&self, blob: &str, (from, to): (usize, usize), max_chars: usize) -> BoxFuture<'_, Result<String, SinkError>> {
+        let blob = blob.to_owned();
+        let wanted = Wanted {
+            from: from.max(1),
+            to,
+            max_chars,
+        };
+        async move { self.outputs().read(&blob, wanted).await.map_err(SinkError) }.boxed()
     }
 }
 

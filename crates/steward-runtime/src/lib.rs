@@ -14,6 +14,7 @@ mod journal;
 pub mod keys;
 pub mod meter;
 mod outbox;
+pub mod outputs;
 mod own_tools;
 pub mod runtime;
 pub mod sessions;

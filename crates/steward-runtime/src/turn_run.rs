@@ -6,11 +6,13 @@ use std::time::Duration;
 use steward_agent::context::Background;
 use steward_agent::sink::SinkError;
 use steward_agent::state::{self, TurnState};
+use steward_agent::toolset::ToolSet;
 use steward_agent::turn::{self, Turn, TurnEnd};
 use steward_domain::approval::ApprovalState;
 use steward_domain::id::{OutboxId, SessionId, TurnId};
 use steward_domain::journal::{JournalEvent, TurnStatus};
 use steward_domain::principal::Surface;
+use steward_domain::tool::{Evidence, LeftBy};
 use steward_store::sessions::SessionRow;
 use steward_store::turns::TurnRow;
 use steward_store::{StoreError, Tx, approvals, journal, outbox, sessions, turns};
@@ -158,7 +160,7 @@ impl Runtime {
         };
         match left {
             Left::Ended(end) => self.finish(session, &row, end).await,
-            Left::Stopped(reason) => self.finish_cut(session, &row, reason).await,
+            Left::Stopped(reason) => self.finish_cut(session, &row, (reason, &turn.tools)).await,
             Left::Shutdown => Ok(()),
         }
     }
@@ -278,8 +280,14 @@ impl Runtime {
         Ok(tokens)
     }
 
-    /// Ends a turn that was cut off: calls that may have taken effect are marked, nothing is left open.
-    async fn finish_cut(self: &Arc<Self>, session: &SessionRow, row: &TurnRow, reason: &'static str) -> Result<(), ServiceError> {
+    /// Ends a turn that was cut off: calls that may have taken effect are marked, nothing it started runs on, nothing is left open.
+    async fn finish_cut(
+        self: &Arc<Self>,
+        session: &SessionRow,
+        row: &TurnRow,
+        (reason, tools): (&'static str, &ToolSet),
+    ) -> Result<(), ServiceError> {
+        let ended = tools.end_left_running(&LeftBy::Turn(row.id.clone())).await;
         let id = row.id.clone();
         // The barrier makes events that were written without waiting visible to the read.
         self.store.write(|_| Ok(())).await?;
@@ -294,6 +302,7 @@ impl Runtime {
         for event in state.outcomes_of_cut_calls(reason) {
             steward_agent::sink::JournalSink::record_later(&sink, event);
         }
+        note_ended(&sink, &ended);
         let status = if reason.starts_with("stopped") {
             TurnStatus::Stopped
         } else {
@@ -373,6 +382,20 @@ fn park(tx: &mut Tx<'_>, id: &TurnId) -> Result<bool, StoreError> {
         turns::update_status(tx, id, TurnStatus::Waiting)?;
     }
     Ok(is_open)
+}
+
+/// Tells the journal, and by it the person and the model, which background processes ended with a turn.
+pub(crate) fn note_ended(sink: &TurnSink, ended: &[Evidence]) {
+    if !ended.is_empty() {
+        let text = format!("Ended with this turn: {}.", in_words(ended));
+        steward_agent::sink::JournalSink::record_later(sink, JournalEvent::Noted { text });
+    }
+}
+
+/// Background processes that were ended, in one line.
+pub(crate) fn in_words(ended: &[Evidence]) -> String {
+    let words: Vec<String> = ended.iter().map(|one| format!("{} ({})", one.object, one.detail)).collect();
+    words.join(", ")
 }
 
 fn end_failed(text: String) -> TurnEnd {

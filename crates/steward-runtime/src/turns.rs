@@ -13,7 +13,7 @@ use steward_domain::id::{AgentName, TurnId};
 use steward_domain::journal::{CallIntent, ContextPart, JournalEvent, TurnStatus};
 use steward_domain::message::{Message, Part};
 use steward_domain::money::Usd;
-use steward_domain::tool::{Evidence, EvidenceAction, ToolOutcome};
+use steward_domain::tool::{Evidence, EvidenceAction, LeftBy, ToolOutcome};
 use steward_store::journal::JournalRow;
 use steward_store::turns::{TurnFilter, TurnRow};
 use steward_store::{StoreError, Tx, journal, sessions, turns};
@@ -262,7 +262,8 @@ impl Runtime {
         Ok((seen, watch.filter(|_| is_open)))
     }
 
-    /// Stops a turn. A waiting one ends at once, a running one within a second.
+    /// Stops a turn: a waiting one at once, a running one within a second, with every process that it started. Of a turn that is over,
+    /// the background processes that it left are ended.
     ///
     /// # Errors
     /// When it does not exist, is not the caller's, or the store cannot take it.
@@ -285,7 +286,20 @@ impl Runtime {
                 self.end_parked(&row, &entries).await?;
                 Ok(TurnStatus::Stopped)
             }
-            over @ (TurnStatus::Done | TurnStatus::Refused | TurnStatus::Stopped | TurnStatus::Failed) => Ok(over),
+            over @ (TurnStatus::Done | TurnStatus::Refused | TurnStatus::Stopped | TurnStatus::Failed) => {
+                self.end_left_running(&row.agent, LeftBy::Turn(id.clone())).await;
+                Ok(over)
+            }
+        }
+    }
+
+    /// Ends background processes that an agent's calls left. Gives what was ended.
+    pub(crate) async fn end_left_running(self: &Arc<Self>, agent: &AgentName, by: LeftBy) -> Vec<Evidence> {
+        // An agent that is gone has no tools, and without its tools nothing of it runs.
+        let Ok(agent) = self.agent(agent) else { return Vec::new() };
+        match self.toolset(&agent) {
+            Ok(tools) => tools.end_left_running(&by).await,
+            Err(_) => Vec::new(),
         }
     }
 
@@ -306,6 +320,8 @@ impl Runtime {
         for event in state.outcomes_of_cut_calls("stopped by a person") {
             sink.record_later(event);
         }
+        let ended = self.end_left_running(&row.agent, LeftBy::Turn(row.id.clone())).await;
+        crate::turn_run::note_ended(&sink, &ended);
         let wanted = owner.clone();
         let Some(session_row) = self.store.read(move |tx| sessions::get(tx, &wanted)).await? else {
             return Err(ServiceError::not_found("session", owner));

@@ -13,6 +13,7 @@ use crate::command::{Access, Command};
 use crate::config::Config;
 use crate::control_files::{Guarded, GuardedKind};
 use crate::error::SandboxError;
+use crate::leftovers::VARIABLE;
 use crate::syscalls::{self, Session, StagedMount, Staging, Steps};
 use crate::workspace::{Handle, Ids, Lease};
 
@@ -79,6 +80,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) filters: &'a [BpfProgram],
     pub(crate) ids: &'a std::sync::Arc<Ids>,
     pub(crate) limits: Vec<(syscalls::Resource, u64)>,
+    /// By which leftovers are found.
+    pub(crate) mark: &'a str,
 }
 
 /// Collects arguments and the descriptors that they name.
@@ -168,7 +171,7 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle, g
     files(&mut arguments, &identity, setup.ids, (command, workspace))?;
     guards(&mut arguments, &identity, setup.ids, (guarded, workspace, command.workspace_access))?;
     arguments.all(["--remount-ro", "/dev", "--remount-ro", "/"]);
-    environment(&mut arguments, command);
+    environment(&mut arguments, command, setup.mark);
     // By parts, so that an empty one leaves no slash at the end of `PWD`.
     let directory: PathBuf = Path::new(WORKSPACE).components().chain(command.cwd.components()).collect();
     arguments.push("--chdir");
@@ -191,7 +194,7 @@ fn finish(setup: Setup<'_>, command: &Command, mut arguments: Arguments, rest: (
     // Descriptors keep their numbers across the fork, so bwrap can be told of them here.
     let words = syscalls::memory_file("arguments", &arguments.words).map_err(SandboxError::start("making a file in memory"))?;
     let mut process = tokio::process::Command::new(setup.program);
-    process.env_clear().current_dir("/").kill_on_drop(true);
+    process.env_clear().env(VARIABLE, setup.mark).current_dir("/");
     process.arg("--args").arg(words.as_raw_fd().to_string()).arg("--");
     arguments.keep.push(words);
     let mut limits = setup.limits;
@@ -398,7 +401,7 @@ fn guards(arguments: &mut Arguments, identity: &Identity, ids: &Ids, what: (&[Gu
     Ok(())
 }
 
-fn environment(arguments: &mut Arguments, command: &Command) {
+fn environment(arguments: &mut Arguments, command: &Command, mark: &str) {
     let path = PATH.join(":");
     let terminal = if command.pty.is_some() { "xterm-256color" } else { "dumb" };
     let fixed = [
@@ -406,6 +409,7 @@ fn environment(arguments: &mut Arguments, command: &Command) {
         ("HOME", "/tmp/home"),
         ("TMPDIR", "/tmp"),
         ("TERM", terminal),
+        (VARIABLE, mark),
     ];
     for (name, value) in fixed.into_iter().chain(COMMON_ENVIRONMENT) {
         arguments.all(["--setenv", name, value]);

@@ -104,7 +104,7 @@ impl Child {
         };
         match &self.terminal {
             Some(terminal) => syscalls::signal_terminal(terminal.as_fd(), number),
-            None => self.control.signal_group(number),
+            None => self.control.signal_group(number as u8),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The backends without namespaces: Landlock with seccomp, and (only when the owner insists) the bare host.
 //!
 //! Landlock here is a hard requirement: what the kernel cannot enforce makes the backend unavailable. The process may make no socket and
-//! cannot leave its process group, so that killing the group kills everything. Metadata of files outside (names, sizes, modes of what
+//! cannot leave its process group. Metadata of files outside (names, sizes, modes of what
 //! the user may see) is not hidden by Landlock.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,6 +17,7 @@ use crate::bubblewrap::{COMMON_ENVIRONMENT, PATH};
 use crate::command::{Access, Command};
 use crate::config::Config;
 use crate::error::SandboxError;
+use crate::leftovers::VARIABLE;
 use crate::syscalls::{self, Session, Steps};
 use crate::workspace::{Handle, Ids};
 
@@ -63,6 +64,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) filters: Option<&'a [BpfProgram]>,
     pub(crate) ids: &'a Ids,
     pub(crate) limits: Vec<(syscalls::Resource, u64)>,
+    /// By which leftovers are found.
+    pub(crate) mark: &'a str,
 }
 
 /// Makes the process and steps for one command.
@@ -82,13 +85,14 @@ pub(crate) fn prepare(setup: Setup<'_>, command: &Command, workspace: &Handle) -
     let program = find_program(&command.argv[0], workspace, &command.cwd)?;
     let mut process = tokio::process::Command::new(program);
     process.as_std_mut().args(&command.argv[1..]);
-    process.env_clear().kill_on_drop(true);
+    process.env_clear();
     let terminal = if command.pty.is_some() { "xterm-256color" } else { "dumb" };
     process
         .env("PATH", PATH.join(":"))
         .env("HOME", &scratch.0)
         .env("TMPDIR", &scratch.0)
-        .env("TERM", terminal);
+        .env("TERM", terminal)
+        .env(VARIABLE, setup.mark);
     process
         .envs(COMMON_ENVIRONMENT)
         .envs(command.env.iter().map(|(name, value)| (name, value)));

@@ -15,6 +15,8 @@ use crate::command::{Access, Command};
 use crate::config::{Backend, Config};
 use crate::control_files::{self, Guard, Guarded};
 use crate::error::SandboxError;
+use crate::keeper::{Group, Lifeline};
+use crate::leftovers::Owner;
 use crate::seccomp::{self, Profile};
 use crate::supervise::{self, Control, Watch};
 use crate::syscalls::{self, Steps};
@@ -33,6 +35,7 @@ struct Inner {
     kind: Kind,
     why: String,
     ids: Arc<Ids>,
+    owner: Owner,
 }
 
 #[derive(Debug)]
@@ -51,14 +54,18 @@ struct Prepared {
     lease: Option<Lease>,
     owner: Option<u32>,
     scratch: Option<direct::Scratch>,
-    /// Can all processes be found, so that their memory can be added up?
-    can_count_memory: bool,
+    mark: String,
 }
 
 impl Sandbox {
     /// Picks the backend that the configuration names, or the strongest one, after a trial run. Never fails: when nothing works, spawning
     /// refuses with the reason.
     pub async fn probe(config: Config) -> Sandbox {
+        Self::probe_for(config, Owner::nobody()).await
+    }
+
+    /// The same for commands of `owner`, who finds them again should they outlive this process.
+    pub async fn probe_for(config: Config, owner: Owner) -> Sandbox {
         let ids = Ids::new(config.first_uid);
         let wanted: &[Backend] = match config.backend {
             Backend::Auto => &[Backend::Bubblewrap, Backend::Landlock],
@@ -68,7 +75,7 @@ impl Sandbox {
         };
         let mut failures = Vec::new();
         for backend in wanted {
-            match Self::with_backend(&config, *backend, &ids).await {
+            match Self::with_backend(&config, *backend, (&ids, &owner)).await {
                 Ok(mut sandbox) => {
                     if !failures.is_empty()
                         && let Some(inner) = Arc::get_mut(&mut sandbox.inner)
@@ -89,11 +96,12 @@ impl Sandbox {
                 kind: Kind::Refused,
                 why,
                 ids,
+                owner,
             }),
         }
     }
 
-    async fn with_backend(config: &Config, backend: Backend, ids: &Arc<Ids>) -> Result<Sandbox, SandboxError> {
+    async fn with_backend(config: &Config, backend: Backend, (ids, owner): (&Arc<Ids>, &Owner)) -> Result<Sandbox, SandboxError> {
         let filters = |profile| {
             seccomp::filters(profile).map_err(|error| SandboxError::Unavailable {
                 reason: format!("the seccomp filter cannot be built: {error}"),
@@ -134,6 +142,7 @@ impl Sandbox {
                 kind,
                 why: why.into(),
                 ids: ids.clone(),
+                owner: owner.clone(),
             }),
         };
         sandbox.trial().await?;
@@ -206,23 +215,29 @@ impl Sandbox {
             source: std::io::Error::other(error),
         })??;
         let ends = streams::wire(&command, &mut prepared.process, prepared.owner).map_err(SandboxError::start("making pipes"))?;
-        syscalls::take_steps(&mut prepared.process, prepared.steps);
+        let group = match prepared.status {
+            Some(_) => Group::OfFirstChild,
+            None => Group::OfCommand,
+        };
+        let (lifeline, keeping) = Lifeline::make(group).map_err(SandboxError::start("making pipes"))?;
+        syscalls::take_steps(&mut prepared.process, keeping, prepared.steps);
         let process = spawner::spawn(prepared.process)
             .await
             .map_err(|source| spawn_error(&command, source))?;
         let limits = &self.inner.config.limits;
         let output_limit = command.output_limit.unwrap_or(limits.output).min(limits.output);
         let pid = process.id().unwrap_or(0);
-        let control = Control::new(pid, prepared.status, output_limit).map_err(SandboxError::start("holding the process"))?;
+        let control = Control::new(pid, lifeline, prepared.status, output_limit).map_err(SandboxError::start("holding the process"))?;
         let terminal = ends.terminal.clone();
         let (stdin, [stdout, stderr]) = ends.register(&control).map_err(SandboxError::start("reading its output"))?;
         let watch = Watch {
             control: control.clone(),
             time_limit: command.time_limit.unwrap_or(limits.time).min(limits.time),
-            memory_limit: prepared.can_count_memory.then_some(limits.memory),
+            memory_limit: limits.memory,
             guard,
             lease: prepared.lease,
             scratch: prepared.scratch,
+            mark: prepared.mark,
         };
         let (end_sender, end) = watch::channel(None);
         tokio::spawn(supervise::supervise(process, watch, end_sender));
@@ -241,6 +256,7 @@ impl Sandbox {
         let (guard, guarded) = self.guard(&workspace)?;
         let limits = self.limits();
         let config = &self.inner.config;
+        let mark = self.inner.owner.mark();
         let prepared = match &self.inner.kind {
             Kind::Bubblewrap { program, filters } => {
                 check_program(&command.argv[0], config)?;
@@ -250,6 +266,7 @@ impl Sandbox {
                     filters,
                     ids: &self.inner.ids,
                     limits,
+                    mark: &mark,
                 };
                 let layers = closed::layers(&workspace, &command, guarded)?;
                 let made = bubblewrap::prepare(setup, &command, &workspace, &layers)?;
@@ -260,7 +277,7 @@ impl Sandbox {
                     lease: made.lease,
                     owner: made.owner,
                     scratch: None,
-                    can_count_memory: true,
+                    mark,
                 }
             }
             Kind::Landlock { .. } | Kind::Bare | Kind::Refused => {
@@ -280,6 +297,7 @@ impl Sandbox {
                     filters,
                     ids: &self.inner.ids,
                     limits,
+                    mark: &mark,
                 };
                 let made = direct::prepare(setup, &command, &workspace)?;
                 Prepared {
@@ -289,7 +307,7 @@ impl Sandbox {
                     lease: None,
                     owner: made.owner,
                     scratch: Some(made.scratch),
-                    can_count_memory: false,
+                    mark,
                 }
             }
         };
@@ -308,8 +326,8 @@ impl Sandbox {
 
     fn limits(&self) -> Vec<(syscalls::Resource, u64)> {
         let limits = &self.inner.config.limits;
-        // Bubblewrap itself and its first process inside count as well.
-        const OWN_PROCESSES: u64 = 3;
+        // The keeper, bubblewrap itself and its first process inside count as well.
+        const OWN_PROCESSES: u64 = 4;
         vec![
             (libc::RLIMIT_NPROC, limits.processes + OWN_PROCESSES),
             // Data, not address space: language runtimes reserve far more addresses than they use.

@@ -1,6 +1,6 @@
 //! The one thread that forks.
 //!
-//! A sandbox dies with the thread that forked it, not only with the process; so the thread lives as long as the process does.
+//! The kernel tells a keeper of the death of the thread that forked it, not only of the process; so the thread lives as long as that.
 
 use std::io;
 use std::sync::OnceLock;
@@ -55,7 +55,7 @@ fn sender() -> io::Result<&'static SyncSender<Order>> {
                     let _inside = runtime.enter();
                     let child = command.spawn();
                     drop(command);
-                    // Nobody waits any more: the child is dropped here, and `kill_on_drop` ends it.
+                    // Nobody waits any more: who gave the order let go of the lifeline too, so the child ends by itself.
                     let _ = answer.send(child);
                 }
             };

@@ -1,62 +1,60 @@
 //! Watches one running command: its time, its memory, its end; then clears up after it.
 //!
-//! Kills only processes that it holds by handle or whose group it made, never by a number that may have been given to another.
+//! Kills and signals nothing itself: the keeper does, who alone knows which numbers still mean processes of the command.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::child::{Ended, Exit};
 use crate::control_files::Guard;
 use crate::direct::Scratch;
 use crate::error::SandboxError;
+use crate::keeper::Lifeline;
+use crate::leftovers;
 use crate::syscalls;
 use crate::workspace::Lease;
 
 /// How often memory is looked at.
 const MEMORY_CHECK: Duration = Duration::from_millis(250);
-/// How long the outer process may take to notice that the inner one is dead.
-const GRACE: Duration = Duration::from_millis(500);
-/// Looks at a process that was told to stop, and the pause between them.
-const STILL_LOOKS: u32 = 500;
-const STILL_PAUSE: Duration = Duration::from_micros(100);
 
 /// The means to stop a running command; shared by its handle, its streams and its supervisor.
 #[derive(Debug)]
 pub(crate) struct Control {
     pid: i32,
     pidfd: OwnedFd,
-    /// Where bubblewrap tells the id of the first process inside; absent for other backends, whose process leads a group.
+    /// Where bubblewrap tells what became of the command; absent for other backends.
     status: Option<OwnedFd>,
-    inner: OnceLock<(i32, OwnedFd)>,
     state: Mutex<State>,
-    killed: Notify,
     output_left: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     reason: Option<Ended>,
-    is_over: bool,
+    /// Held while the command may run.
+    lifeline: Option<Lifeline>,
 }
 
 impl Control {
-    pub(crate) fn new(pid: u32, status: Option<OwnedFd>, output_limit: u64) -> io::Result<Arc<Control>> {
+    /// `pid` is the keeper's.
+    pub(crate) fn new(pid: u32, lifeline: Lifeline, status: Option<OwnedFd>, output_limit: u64) -> io::Result<Arc<Control>> {
         let pid = pid as i32;
         let process = Pid::from_raw(pid).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         Ok(Arc::new(Control {
             pid,
             pidfd: rustix::process::pidfd_open(process, PidfdFlags::empty())?,
             status,
-            inner: OnceLock::new(),
-            state: Mutex::default(),
-            killed: Notify::new(),
+            state: Mutex::new(State {
+                reason: None,
+                lifeline: Some(lifeline),
+            }),
             output_left: AtomicU64::new(output_limit),
         }))
     }
@@ -76,96 +74,35 @@ impl Control {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(bytes)));
     }
 
-    /// Kills everything. The first reason is the one that is told.
+    /// Kills everything, by letting go of the lifeline. The first reason is the one that is told.
     pub(crate) fn kill(&self, reason: Ended) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_over {
-            return;
+        let mut state = self.state();
+        if state.lifeline.take().is_some() {
+            state.reason = Some(reason);
         }
-        state.reason.get_or_insert(reason);
-        if self.status.is_none() {
-            // The leader is not collected before `is_over`, so the group is still ours.
-            let _ = syscalls::signal_group(self.pid, libc::SIGKILL);
-        } else if let Some((_, inner)) = self.inner() {
-            let _ = rustix::process::pidfd_send_signal(inner, Signal::KILL);
-        } else {
-            self.kill_half_started();
-        }
-        self.killed.notify_one();
-    }
-
-    /// The sandbox is being set up: hold the outer process still, kill what it has made so far, then itself.
-    fn kill_half_started(&self) {
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::STOP);
-        // A signal is only on its way yet: until it stands still the outer process can make one more child.
-        wait_until_still(self.pid);
-        for child in children(self.pid) {
-            if let Some(child) = Pid::from_raw(child) {
-                // The parent is stopped and cannot collect it, so the number still means this child.
-                let _ = rustix::process::kill_process(child, Signal::KILL);
-            }
-        }
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
     /// Sends a signal to the command's process group.
-    pub(crate) fn signal_group(&self, signal: i32) -> io::Result<()> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_over {
-            return Err(io::Error::from(io::ErrorKind::NotFound));
-        }
-        match &self.status {
-            None => syscalls::signal_group(self.pid, signal),
-            // The first process inside leads the group and ignores what it does not handle.
-            Some(_) => match self.inner() {
-                Some((pid, _)) => syscalls::signal_group(*pid, signal),
-                None => Err(io::Error::from(io::ErrorKind::NotFound)),
-            },
+    pub(crate) fn signal_group(&self, signal: u8) -> io::Result<()> {
+        match &self.state().lifeline {
+            Some(lifeline) => lifeline.signal(signal),
+            None => Err(io::Error::from(io::ErrorKind::NotFound)),
         }
     }
 
-    /// The first process inside, once bubblewrap has told of it.
-    fn inner(&self) -> Option<&(i32, OwnedFd)> {
-        if let Some(inner) = self.inner.get() {
-            return Some(inner);
-        }
-        let text = read_status(self.status.as_ref()?);
-        let pid = number_after(&text, "\"child-pid\":")?;
-        let fd = rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-        // Opened by number: make sure that the number still means the child of our process.
-        if !children(self.pid).contains(&pid) {
-            return None;
-        }
-        Some(self.inner.get_or_init(|| (pid, fd)))
+    fn is_killed(&self) -> bool {
+        self.state().reason.is_some()
     }
 
-    /// The same after the outer process ended, when its child belongs to another: known by its name, which only bubblewrap itself has.
-    fn inner_at_end(&self) -> Option<&OwnedFd> {
-        if let Some((_, inner)) = self.inner.get() {
-            return Some(inner);
-        }
-        let text = read_status(self.status.as_ref()?);
-        let pid = number_after(&text, "\"child-pid\":")?;
-        let fd = rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        if name.trim_end() != "bwrap" {
-            return None;
-        }
-        Some(&self.inner.get_or_init(|| (pid, fd)).1)
-    }
-
-    fn reason(&self) -> Option<Ended> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).reason
-    }
-
-    /// Nothing is signalled from here on. Returns why it was killed, if it was.
+    /// Everything is gone. Returns why it was killed, if it was.
     fn close(&self) -> Option<Ended> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.status.is_none() {
-            let _ = syscalls::signal_group(self.pid, libc::SIGKILL);
-        }
-        state.is_over = true;
+        let mut state = self.state();
+        state.lifeline = None;
         state.reason
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,14 +111,16 @@ impl Control {
 pub(crate) struct Watch {
     pub(crate) control: Arc<Control>,
     pub(crate) time_limit: Duration,
-    /// Bytes that all processes together may hold; absent where they cannot be found.
-    pub(crate) memory_limit: Option<u64>,
+    /// Bytes that all processes together may hold.
+    pub(crate) memory_limit: u64,
     /// Looks for control files afterwards.
     pub(crate) guard: Option<Guard>,
     /// Kept until everything is gone.
     pub(crate) lease: Option<Lease>,
     /// A folder to remove afterwards.
     pub(crate) scratch: Option<Scratch>,
+    /// By which its processes are found if the keeper was killed.
+    pub(crate) mark: String,
 }
 
 pub(crate) type End = Option<Result<Exit, Arc<SandboxError>>>;
@@ -191,9 +130,8 @@ pub(crate) async fn supervise(mut process: tokio::process::Child, watch: Watch, 
     let control = watch.control.clone();
     let result = match watch_until_exit(&watch).await {
         Ok(()) => {
-            wait_for_inner(&control).await;
             let reason = control.close();
-            finish(&mut process, &control, reason).await
+            finish(&mut process, (&control, watch.mark.clone()), reason).await
         }
         Err(source) => {
             control.kill(Ended::Killed);
@@ -227,15 +165,9 @@ async fn watch_until_exit(watch: &Watch) -> io::Result<()> {
                 ready?.retain_ready();
                 return Ok(());
             }
-            () = &mut deadline, if control.reason().is_none() => control.kill(Ended::TimeLimit),
-            () = control.killed.notified() => {
-                if tokio::time::timeout(GRACE, exit.readable()).await.is_err() {
-                    let _ = rustix::process::pidfd_send_signal(&control.pidfd, Signal::KILL);
-                }
-            }
+            () = &mut deadline, if !control.is_killed() => control.kill(Ended::TimeLimit),
             _ = memory.tick() => {
-                let is_over = watch.memory_limit.is_some_and(|limit| memory_of_tree(control.pid) > limit);
-                if is_over {
+                if memory_of_tree(control.pid) > watch.memory_limit {
                     control.kill(Ended::MemoryLimit);
                 }
             }
@@ -243,19 +175,18 @@ async fn watch_until_exit(watch: &Watch) -> io::Result<()> {
     }
 }
 
-/// The first process inside is the last to go: when it is gone, the whole namespace is.
-async fn wait_for_inner(control: &Control) {
-    let Some(inner) = control.inner_at_end() else { return };
-    let _ = rustix::process::pidfd_send_signal(inner, Signal::KILL);
-    if let Ok(exit) = inner.try_clone().and_then(|fd| syscalls::watch(fd, Interest::READABLE)) {
-        let _ = tokio::time::timeout(Duration::from_secs(5), exit.readable()).await;
-    }
-    syscalls::reap(inner.as_fd());
-}
-
-async fn finish(process: &mut tokio::process::Child, control: &Control, reason: Option<Ended>) -> Result<(i32, Ended), SandboxError> {
+async fn finish(
+    process: &mut tokio::process::Child,
+    (control, mark): (&Control, String),
+    reason: Option<Ended>,
+) -> Result<(i32, Ended), SandboxError> {
     let status = process.wait().await.map_err(SandboxError::start("waiting for the command"))?;
     let code = syscalls::shell_code(status);
+    if std::os::unix::process::ExitStatusExt::signal(&status).is_some() {
+        tracing::warn!(code, "the keeper of a command was killed; its processes are looked for");
+        // It blocks only shortly, and a failure of the thread changes nothing.
+        let _ = tokio::task::spawn_blocking(move || leftovers::kill_marked(&mark)).await;
+    }
     if let Some(reason) = reason {
         // Whatever the outer process says, the command was killed.
         return Ok((128 + libc::SIGKILL, reason));
@@ -267,19 +198,6 @@ async fn finish(process: &mut tokio::process::Child, control: &Control, reason: 
         };
     }
     Ok((code, Ended::ByItself))
-}
-
-/// Waits until a process that was told to stop stands still or is gone; a fraction of a millisecond, bounded all the same.
-fn wait_until_still(pid: i32) {
-    for _ in 0..STILL_LOOKS {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The state follows the name, which ends at the last bracket.
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if !matches!(state, Some('R' | 'S' | 'D')) {
-            return;
-        }
-        std::thread::sleep(STILL_PAUSE);
-    }
 }
 
 fn read_status(file: &OwnedFd) -> String {

@@ -1,6 +1,6 @@
 //! The system calls that have no safe wrapper, and the steps between fork and exec.
 //!
-//! The only file of the crate with `unsafe`. What runs in the forked child allocates nothing and takes no lock: everything it needs is
+//! With `keeper.rs` the only file of the crate with `unsafe`. What runs in the forked child allocates nothing and takes no lock: everything it needs is
 //! prepared in `Steps` before the fork.
 #![allow(unsafe_code)]
 
@@ -11,6 +11,8 @@ use std::process::ExitStatus;
 
 use seccompiler::sock_filter;
 use tokio::io::unix::AsyncFd;
+
+use crate::keeper::{self, Keeping};
 
 /// What the child does between fork and exec, in this order. The descriptors stay open in the parent until the spawn is over.
 #[derive(Debug, Default)]
@@ -63,16 +65,19 @@ pub(crate) struct StagedMount {
     pub(crate) is_directory: bool,
 }
 
-/// Makes `command` take the steps before it execs.
-pub(crate) fn take_steps(command: &mut tokio::process::Command, steps: Steps) {
-    // SAFETY: `Steps::run` only makes system calls with memory that was prepared before the fork; it neither allocates nor locks.
+/// Makes `command` take the steps before it execs, below a keeper. What is spawned then is the keeper; it ends with the command's code.
+pub(crate) fn take_steps(command: &mut tokio::process::Command, keeping: Keeping, steps: Steps) {
+    // SAFETY: both only make system calls with memory that was prepared before the fork; they neither allocate nor lock.
     unsafe {
-        command.pre_exec(move || steps.run());
+        command.pre_exec(move || {
+            let keeper = keeping.divide()?;
+            steps.run(keeper)
+        });
     }
 }
 
 impl Steps {
-    fn run(&self) -> io::Result<()> {
+    fn run(&self, keeper: libc::pid_t) -> io::Result<()> {
         // SAFETY: plain system calls; every pointer is to memory owned by `self` or to a local.
         unsafe {
             reset_signals();
@@ -93,8 +98,9 @@ impl Steps {
                 check(libc::setresgid(id, id, id))?;
                 check(libc::setresuid(id, id, id))?;
             }
-            // After the change of user, which would undo it. The forking thread lives as long as the process does.
+            // After the change of user, which would undo it.
             check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+            keeper::leave_if_orphaned(keeper);
             libc::umask(0o022);
             check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
             // Everything but 0, 1, 2 closes at exec, whoever opened it; then the few that are meant to pass are let through.
@@ -352,30 +358,6 @@ pub(crate) fn signal_terminal(terminal: BorrowedFd<'_>, signal: libc::c_int) -> 
     // SAFETY: the argument is a number.
     unsafe { check(libc::ioctl(terminal.as_raw_fd(), TIOCSIG as _, signal)) }?;
     Ok(())
-}
-
-/// Sends a signal to a whole process group.
-pub(crate) fn signal_group(group: i32, signal: libc::c_int) -> io::Result<()> {
-    if group <= 1 {
-        return Err(io::Error::from(io::ErrorKind::NotFound));
-    }
-    // SAFETY: a system call with numbers.
-    unsafe { check(libc::kill(-group, signal)) }?;
-    Ok(())
-}
-
-/// Collects a process that became ours because its parent died; nothing happens when it is another's.
-pub(crate) fn reap(pidfd: BorrowedFd<'_>) {
-    // SAFETY: `info` is a valid siginfo_t that the call fills.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        libc::waitid(
-            libc::P_PIDFD,
-            pidfd.as_raw_fd() as libc::id_t,
-            &mut info,
-            libc::WEXITED | libc::WNOHANG,
-        );
-    }
 }
 
 /// The bytes of a seccomp program as `bwrap --add-seccomp-fd` reads them.

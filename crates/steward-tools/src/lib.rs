@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod config;
 mod edit;
 mod list;
+pub mod outputs;
 mod read;
 mod search;
 mod shell;

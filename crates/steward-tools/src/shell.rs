@@ -18,14 +18,15 @@ use serde_json::{Value, json};
 use steward_domain::decision::Effect;
 use steward_domain::files::{FileRules, Touched};
 use steward_domain::message::Part;
-use steward_domain::tool::{Evidence, EvidenceAction, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
+use steward_domain::tool::{Evidence, EvidenceAction, LeftBy, Repeat, Tool, ToolContext, ToolOutcome, ToolOutput, ToolSpec};
 use steward_sandbox::{Access, Child, Command, Ended, Exit, Output, Sandbox, SandboxError, Stdin, Streams};
 use tokio::io::AsyncReadExt;
 
 use crate::arguments::{blocking, named, parse, settle};
 use crate::workspace::Workspace;
 use crate::workspace::closed::Closed;
-use capture::Capture;
+use capture::{Capture, Shown};
+use process::Begun;
 use processes::Processes;
 
 /// How long a command may run when the call does not say.
@@ -40,6 +41,7 @@ pub(crate) struct ShellTool {
     workspace: Workspace,
     sandbox: Arc<Sandbox>,
     processes: Arc<Processes>,
+    shown: Shown,
     shell: &'static str,
 }
 
@@ -72,7 +74,7 @@ impl std::fmt::Display for Words {
 }
 
 impl ShellTool {
-    pub(crate) fn new(workspace: Workspace, sandbox: Arc<Sandbox>, processes: Arc<Processes>) -> Self {
+    pub(crate) fn new(workspace: Workspace, sandbox: Arc<Sandbox>, processes: Arc<Processes>, shown: Shown) -> Self {
         let spec = ToolSpec {
             name: "shell",
             group: "shell",
@@ -98,6 +100,7 @@ impl ShellTool {
             workspace,
             sandbox,
             processes,
+            shown,
             shell: if has_bash { "bash" } else { "sh" },
         }
     }
@@ -112,7 +115,12 @@ impl ShellTool {
         if arguments.background {
             let slot = self.processes.reserve(&context.agent)?;
             let child = self.spawn(command).await?;
-            let id = slot.fill(child, line.clone(), arguments.pty);
+            let begun = Begun {
+                line: line.clone(),
+                has_terminal: arguments.pty,
+                by: [LeftBy::Turn(context.turn), LeftBy::Session(context.session)],
+            };
+            let id = slot.fill(child, begun, self.shown.clone());
             let evidence = vec![ran(&line, format!("background process {id}"))];
             let said = format!("{note}started {id}; read it with shell_poll");
             return Ok(ToolOutcome::Done(ToolOutput {
@@ -121,8 +129,8 @@ impl ShellTool {
             }));
         }
         let child = self.spawn(command).await?;
-        let (output, exit) = wait(child).await?;
-        report(&line, &note, (&output, &exit))
+        let (output, exit) = wait(child, self.shown.clone()).await?;
+        report((&line, &note), output, &exit)
     }
 
     /// What the rules keep from a command.
@@ -192,18 +200,22 @@ impl Tool for ShellTool {
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'_, ToolOutcome> {
         Box::pin(async move { settle(self.run(arguments, context).await) })
     }
+
+    fn end_left_running(&self, by: LeftBy) -> BoxFuture<'_, Vec<Evidence>> {
+        Box::pin(async move { self.processes.end_left_running(&by).await })
+    }
 }
 
 /// Reads a command to its end. Dropping this kills it and all that it started.
-async fn wait(mut child: Child) -> Result<(Capture, Exit), ToolOutcome> {
+async fn wait(mut child: Child, shown: Shown) -> Result<(String, Exit), ToolOutcome> {
     let mut output = child.take_stdout();
-    let mut capture = Capture::default();
+    let mut capture = Capture::new(shown);
     let mut buffer = vec![0; 32 * 1024];
     let exit = loop {
         tokio::select! {
             biased;
             more = read_some(&mut output, &mut buffer) => match more {
-                Some(count) => capture.push(&buffer[..count]),
+                Some(count) => capture.push(&buffer[..count]).await,
                 None => output = None,
             },
             exit = child.wait() => break exit,
@@ -213,14 +225,15 @@ async fn wait(mut child: Child) -> Result<(Capture, Exit), ToolOutcome> {
         // What outlives the command may keep the pipe open without writing; it is not waited for.
         let drain = async {
             while let Some(count) = read_some(&mut output, &mut buffer).await {
-                capture.push(&buffer[..count]);
+                capture.push(&buffer[..count]).await;
             }
         };
         let _ = tokio::time::timeout(DRAIN, drain).await;
     }
+    let text = capture.finish().await;
     match exit {
-        Ok(exit) => Ok((capture, exit)),
-        Err(error) => Err(ToolOutcome::failed(format!("{}\n{}", with_sources(error.as_ref()), capture.text()))),
+        Ok(exit) => Ok((text, exit)),
+        Err(error) => Err(ToolOutcome::failed(format!("{}\n{text}", with_sources(error.as_ref())))),
     }
 }
 
@@ -232,9 +245,7 @@ pub(crate) async fn read_some(output: &mut Option<Output>, buffer: &mut [u8]) ->
     }
 }
 
-fn report(line: &str, note: &str, what: (&Capture, &Exit)) -> Result<ToolOutcome, ToolOutcome> {
-    let (output, exit) = what;
-    let mut text = output.text();
+fn report((line, note): (&str, &str), mut text: String, exit: &Exit) -> Result<ToolOutcome, ToolOutcome> {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }

@@ -49,7 +49,7 @@ impl ShellKillTool {
         if !process.is_over() {
             return Err(ToolOutcome::failed(format!("{id} was killed but is not gone yet\n{}", look.text)));
         }
-        let evidence = vec![ran(&process.line, format!("{id}: {}", look.state))];
+        let evidence = vec![ran(&process.begun.line, format!("{id}: {}", look.state))];
         Ok(ToolOutcome::Done(ToolOutput {
             parts: vec![Part::text(look.text)],
             evidence,

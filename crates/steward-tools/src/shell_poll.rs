@@ -52,7 +52,7 @@ impl ShellPollTool {
         let Arguments { id, wait_s } = parse(arguments)?;
         let process = self.processes.find(&context.agent, &id)?;
         let look = process.look(Duration::from_secs(wait_s.min(MAX_WAIT_S))).await;
-        let evidence = vec![ran(&process.line, format!("{id}: {}", look.state))];
+        let evidence = vec![ran(&process.begun.line, format!("{id}: {}", look.state))];
         Ok(ToolOutcome::Done(ToolOutput {
             parts: vec![Part::text(look.text)],
             evidence,

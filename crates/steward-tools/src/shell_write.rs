@@ -66,7 +66,7 @@ impl ShellWriteTool {
         process
             .write(bytes)
             .map_err(|reason| ToolOutcome::failed(format!("{id}: {reason}")))?;
-        let evidence = vec![ran(&process.line, format!("{id}: {count} bytes written"))];
+        let evidence = vec![ran(&process.begun.line, format!("{id}: {count} bytes written"))];
         Ok(ToolOutcome::Done(ToolOutput {
             parts: vec![Part::text(format!("wrote {count} bytes to {id}"))],
             evidence,

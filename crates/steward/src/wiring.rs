@@ -24,13 +24,15 @@ use steward_policy::policy::Policy;
 use steward_runtime::checkpoints::CheckpointStore;
 use steward_runtime::config::{Agent, ModelFacts, Settings, parse_duration};
 use steward_runtime::meter::LedgerMeter;
+use steward_runtime::outputs::{KeptPiece, OutputStore};
 use steward_runtime::runtime::{Parts, Runtime, Workbench};
 use steward_runtime::undo::Restorer;
-use steward_sandbox::Sandbox;
 use steward_sandbox::egress::Egress;
+use steward_sandbox::{Owner, Sandbox};
 use steward_store::Store;
 use steward_tools::checkpoint::{Checkpoints, Restored, restore};
-use steward_tools::toolbox::Toolbox;
+use steward_tools::outputs::{Outputs, Piece};
+use steward_tools::toolbox::{Kept, Toolbox};
 use steward_tools::workspace::Workspace;
 
 use crate::absent_model::AbsentModel;
@@ -77,7 +79,9 @@ impl House {
             clock: Arc::clone(&clock),
             team_of: None,
         })?);
-        let bench = Arc::new(Bench::new(&configuration, &store, &clock).await);
+        let owner = Owner::of_home(home.root());
+        end_leftovers(&owner).await;
+        let bench = Arc::new(Bench::new(&configuration, owner, (&store, &clock)).await);
         let settings = settings(home, &configuration, &facts)?;
         let runtime = Runtime::new(Parts {
             store: store.clone(),
@@ -118,6 +122,17 @@ impl House {
         self.router.replace(tables)?;
         self.facts.state.store(Arc::new(state));
         Ok(())
+    }
+}
+
+/// Ends what an earlier server of this home left running, should its keepers have been killed with it.
+async fn end_leftovers(owner: &Owner) {
+    let owner = owner.clone();
+    let ended = tokio::task::spawn_blocking(move || owner.kill_leftovers())
+        .await
+        .unwrap_or_default();
+    if ended > 0 {
+        tracing::warn!(ended, "ended {ended} processes that an earlier server left running");
     }
 }
 
@@ -301,7 +316,9 @@ fn price_of(price: ModelPrice) -> Price {
 /// Makes the tools of agents.
 pub(crate) struct Bench {
     state: ArcSwap<BenchState>,
+    owner: Owner,
     checkpoints: Arc<KeptCheckpoints>,
+    outputs: Arc<KeptOutputs>,
 }
 
 struct BenchState {
@@ -311,26 +328,29 @@ struct BenchState {
 }
 
 impl BenchState {
-    async fn of(configuration: &Configuration) -> Self {
+    async fn of(configuration: &Configuration, owner: &Owner) -> Self {
         BenchState {
             tools: configuration.tools.clone(),
-            sandbox: Arc::new(Sandbox::probe(configuration.sandbox.clone()).await),
+            sandbox: Arc::new(Sandbox::probe_for(configuration.sandbox.clone(), owner.clone()).await),
             egress: Arc::new(Egress::new(configuration.sandbox.network.allow.as_deref())),
         }
     }
 }
 
 impl Bench {
-    async fn new(configuration: &Configuration, store: &Store, clock: &Arc<dyn Clock>) -> Self {
+    async fn new(configuration: &Configuration, owner: Owner, (store, clock): (&Store, &Arc<dyn Clock>)) -> Self {
+        let outputs = Arc::new(KeptOutputs(OutputStore::new(store.clone(), Arc::clone(clock))));
         let checkpoints = Arc::new(KeptCheckpoints(CheckpointStore::new(store.clone(), Arc::clone(clock))));
         Bench {
-            state: ArcSwap::from_pointee(BenchState::of(configuration).await),
+            state: ArcSwap::from_pointee(BenchState::of(configuration, &owner).await),
+            owner,
             checkpoints,
+            outputs,
         }
     }
 
     async fn replace(&self, configuration: &Configuration) {
-        self.state.store(Arc::new(BenchState::of(configuration).await));
+        self.state.store(Arc::new(BenchState::of(configuration, &self.owner).await));
     }
 
     /// The sandbox in use.
@@ -343,14 +363,12 @@ impl Workbench for Bench {
     fn tools(&self, agent: &Agent) -> Result<Vec<Arc<dyn Tool>>, String> {
         let state = self.state.load();
         let workspace = Workspace::open(&agent.workspace).map_err(|error| format!("workspace {}: {error}", agent.workspace.display()))?;
-        let checkpoints = Arc::clone(&self.checkpoints) as Arc<dyn Checkpoints>;
-        let all = Toolbox::build(
-            &state.tools,
-            workspace,
-            Arc::clone(&state.sandbox),
-            Arc::clone(&state.egress),
-            checkpoints,
-        );
+        let kept = Kept {
+            checkpoints: Arc::clone(&self.checkpoints) as Arc<dyn Checkpoints>,
+            outputs: Arc::clone(&self.outputs) as Arc<dyn Outputs>,
+            shown_chars: agent.limits.tool_output_chars,
+        };
+        let all = Toolbox::build(&state.tools, workspace, Arc::clone(&state.sandbox), Arc::clone(&state.egress), kept);
         let is_wanted = |tool: &Arc<dyn Tool>| {
             agent
                 .tools
@@ -388,6 +406,26 @@ impl Checkpoints for KeptCheckpoints {
     fn saved(&self, context: &ToolContext, path: &str) -> BoxFuture<'_, Option<String>> {
         let (context, path) = (context.clone(), path.to_owned());
         async move { self.0.saved(&context, &path).await }.boxed()
+    }
+}
+
+struct KeptOutputs(OutputStore);
+
+impl Outputs for KeptOutputs {
+    fn keep(&self, piece: Vec<u8>) -> BoxFuture<'_, Result<Piece, String>> {
+        let keeping = async move {
+            let KeptPiece { blob, rows } = self.0.keep(piece).await?;
+            Ok(Piece { name: blob, rows })
+        };
+        keeping.boxed()
+    }
+
+    fn join(&self, pieces: Vec<Piece>) -> BoxFuture<'_, Result<String, String>> {
+        let pieces = pieces
+            .into_iter()
+            .map(|Piece { name, rows }| KeptPiece { blob: name, rows })
+            .collect();
+        async move { self.0.join(pieces).await.map(|blob| format!("blob:{blob}")) }.boxed()
     }
 }
 

@@ -8,14 +8,14 @@ use tokio::io::AsyncReadExt;
 use crate::stage::{BACKENDS, stage, stage_with, until_gone, until_running, within};
 
 /// Seconds that no other sleep on this machine uses.
-fn unusual_seconds() -> String {
+pub(crate) fn unusual_seconds() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("98{}.{:03}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Leaves the parent, the session and the group as far as it is let.
-fn daemonised(seconds: &str) -> String {
+pub(crate) fn daemonised(seconds: &str) -> String {
     format!("(setsid sleep {seconds} & ) ; (nohup sh -c 'setsid sleep {seconds} || sleep {seconds}' >/dev/null 2>&1 &) ; sleep {seconds}")
 }
 
@@ -154,22 +154,24 @@ async fn memory_and_file_size_are_limited() {
 
 #[tokio::test]
 async fn processes_together_use_no_more_memory_than_one_may() {
-    let limits = Limits {
-        memory: 256 << 20,
-        ..Limits::default()
-    };
-    let stage = stage_with(Config {
-        backend: Backend::Bubblewrap,
-        limits,
-        ..Config::default()
-    })
-    .await;
-    let hog =
-        "import os,time\nfor i in range(4):\n  if os.fork()==0:\n    x=bytearray(b'x')*(150<<20)\n    time.sleep(60)\ntime.sleep(60)\n";
-    let mut command = stage.shell("");
-    command.argv = vec!["python3".into(), "-c".into(), hog.into()];
-    let (_, exit) = stage.finish(command).await;
-    assert_eq!(exit.ended, Ended::MemoryLimit);
+    for backend in BACKENDS {
+        let limits = Limits {
+            memory: 256 << 20,
+            ..Limits::default()
+        };
+        let stage = stage_with(Config {
+            backend,
+            limits,
+            ..Config::default()
+        })
+        .await;
+        // Their parent ends at once, so they are nobody's children but the keeper's.
+        let hog = "import os,time\nif os.fork(): time.sleep(60)\nfor i in range(4):\n  if os.fork()==0:\n    x=bytearray(b'x')*(150<<20)\n    time.sleep(60)\n";
+        let mut command = stage.shell("");
+        command.argv = vec!["python3".into(), "-c".into(), hog.into()];
+        let (_, exit) = stage.finish(command).await;
+        assert_eq!(exit.ended, Ended::MemoryLimit, "{backend}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod closed;
 mod control_files;
 mod egress;
 mod escapes;
+mod keeping;
 mod lifetime;
 mod running;
 mod stage;

@@ -71,31 +71,37 @@ pub(crate) async fn within<F: std::future::Future>(future: F) -> F::Output {
         .expect("it takes less than a minute")
 }
 
+/// The processes on this machine with this text in their arguments.
+pub(crate) fn processes_with(text: &str) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").expect("the list of processes");
+    let named = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    named
+        .filter(|process: &i32| {
+            let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&arguments).contains(text)
+        })
+        .collect()
+}
+
 /// Is there a process on this machine with this text in its arguments?
 pub(crate) fn is_running(text: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").expect("the list of processes");
-    processes.flatten().any(|entry| {
-        let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&arguments).contains(text)
-    })
+    !processes_with(text).is_empty()
+}
+
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: it does not come to that");
 }
 
 pub(crate) async fn until_gone(text: &str) {
-    for _ in 0..500 {
-        if !is_running(text) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("a process with {text:?} is still there");
+    until(&format!("no process has {text:?}"), || !is_running(text)).await;
 }
 
 pub(crate) async fn until_running(text: &str) {
-    for _ in 0..500 {
-        if is_running(text) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("no process with {text:?} came up");
+    until(&format!("a process has {text:?}"), || is_running(text)).await;
 }

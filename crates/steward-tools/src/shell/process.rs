@@ -2,16 +2,16 @@
 //!
 //! Never outlives its handle: dropping it kills the command and all that it started.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use steward_domain::tool::LeftBy;
 use steward_sandbox::{Child, Exit, Input, Signal};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::capture::{push_bounded, shorten};
+use super::capture::{Capture, Shown};
 use super::{describe_exit, read_some, with_sources};
 
 /// Texts that wait to be read by the process.
@@ -23,41 +23,38 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// A process in the background.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// The command, for people.
-    pub(crate) line: String,
-    has_terminal: bool,
-    shared: Arc<Shared>,
+    pub(crate) begun: Begun,
+    progress: watch::Receiver<Progress>,
     orders: mpsc::Sender<Order>,
     input: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     pump: AbortHandle,
     began: Instant,
 }
 
-#[derive(Debug)]
-struct Shared {
-    output: Mutex<Output>,
-    /// How many times something happened; the value itself means nothing.
-    news: watch::Sender<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Output {
-    kept: VecDeque<u8>,
-    /// All bytes so far.
-    total: u64,
-    /// How far the model has read.
-    seen: u64,
-    end: Option<End>,
-}
-
-/// How it ended, in words.
+/// How it was begun.
 #[derive(Clone, Debug)]
-struct End(String);
+pub(crate) struct Begun {
+    /// The command, for people.
+    pub(crate) line: String,
+    pub(crate) has_terminal: bool,
+    /// The turn and the session of the call.
+    pub(crate) by: [LeftBy; 2],
+}
+
+/// How far it is. The bytes themselves belong to the task that reads them.
+#[derive(Debug, Default)]
+struct Progress {
+    has_news: bool,
+    /// How it ended, in words.
+    end: Option<String>,
+}
 
 #[derive(Debug)]
 enum Order {
     Interrupt,
     Kill,
+    /// Tell what came since the last look.
+    Look(oneshot::Sender<String>),
 }
 
 /// What a look shows.
@@ -69,20 +66,19 @@ pub(crate) struct Look {
 }
 
 impl Process {
-    pub(crate) fn start(mut child: Child, line: String, has_terminal: bool) -> Process {
-        let (news, _) = watch::channel(0);
-        let shared = Arc::new(Shared {
-            output: Mutex::default(),
-            news,
-        });
+    pub(crate) fn start(mut child: Child, begun: Begun, shown: Shown) -> Process {
+        let (telling, progress) = watch::channel(Progress::default());
         let (orders, to_do) = mpsc::channel(MAX_WAITING);
         let (input, texts) = mpsc::channel(MAX_WAITING);
         let stdin = child.take_stdin();
-        let pump = tokio::spawn(pump(child, shared.clone(), to_do, feed(stdin, texts)));
+        let pump = Pump {
+            capture: Capture::new(shown),
+            telling,
+        };
+        let pump = tokio::spawn(pump.run(child, to_do, feed(stdin, texts)));
         Process {
-            line,
-            has_terminal,
-            shared,
+            begun,
+            progress,
             orders,
             input: Mutex::new(Some(input)),
             pump: pump.abort_handle(),
@@ -91,26 +87,25 @@ impl Process {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.shared.output().end.is_some()
+        self.progress.borrow().end.is_some()
     }
 
     /// New output since the last look. Waits up to `patience` for some, or for the end.
     pub(crate) async fn look(&self, patience: Duration) -> Look {
-        let mut news = self.shared.news.subscribe();
-        let has_news = |_: &u64| {
-            let output = self.shared.output();
-            output.end.is_some() || output.seen < output.total
-        };
+        let mut progress = self.progress.clone();
         // Both only bound the wait; what is there is shown in any case.
-        let _ = tokio::time::timeout(patience, news.wait_for(has_news)).await;
+        let _ = tokio::time::timeout(patience, progress.wait_for(|now| now.has_news || now.end.is_some())).await;
         if !patience.is_zero() && !self.is_over() {
-            let _ = tokio::time::timeout(SETTLE, news.wait_for(|_| self.is_over())).await;
+            let _ = tokio::time::timeout(SETTLE, progress.wait_for(|now| now.end.is_some())).await;
         }
-        let state = match &self.shared.output().end {
-            Some(end) => end.0.clone(),
+        let state = match &progress.borrow().end {
+            Some(end) => end.clone(),
             None => format!("running for {} s", self.began.elapsed().as_secs()),
         };
-        let mut text = self.shared.output().take_new();
+        let (answer, answered) = oneshot::channel();
+        // The task ends only with this handle; without an answer there is nothing new to show.
+        let _ = self.orders.send(Order::Look(answer)).await;
+        let mut text = answered.await.unwrap_or_default();
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -123,7 +118,7 @@ impl Process {
         if self.is_over() {
             return Err("the process is over".into());
         }
-        let is_interrupt = !self.has_terminal && bytes == [3];
+        let is_interrupt = !self.begun.has_terminal && bytes == [3];
         if is_interrupt {
             return self
                 .orders
@@ -131,7 +126,7 @@ impl Process {
                 .map_err(|_| "the process does not take signals now".into());
         }
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_end_of_file = !self.has_terminal && bytes == [4];
+        let is_end_of_file = !self.begun.has_terminal && bytes == [4];
         if is_end_of_file {
             // Without a terminal the end of input is a closed pipe.
             *input = None;
@@ -147,60 +142,27 @@ impl Process {
 
     /// Kills it and waits until it is gone, within `patience`.
     pub(crate) async fn kill(&self, patience: Duration) -> Look {
-        let mut news = self.shared.news.subscribe();
-        // Fails only when the process is over.
-        let _ = self.orders.send(Order::Kill).await;
-        let _ = tokio::time::timeout(patience, news.wait_for(|_| self.is_over())).await;
+        self.end(patience).await;
         self.look(Duration::ZERO).await
+    }
+
+    /// The same, and leaves its output for the next look. Gives how it ended, in words.
+    pub(crate) async fn end(&self, patience: Duration) -> String {
+        let mut progress = self.progress.clone();
+        let ending = async {
+            // Fails only when the task is gone, and the process with it.
+            let _ = self.orders.send(Order::Kill).await;
+            let end = progress.wait_for(|now| now.end.is_some()).await;
+            end.ok().and_then(|now| now.end.clone())
+        };
+        let ended = tokio::time::timeout(patience, ending).await;
+        ended.ok().flatten().unwrap_or_else(|| "killed, but not gone yet".to_owned())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.pump.abort();
-    }
-}
-
-impl Shared {
-    fn output(&self) -> std::sync::MutexGuard<'_, Output> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, bytes: &[u8]) {
-        let mut output = self.output();
-        output.total += bytes.len() as u64;
-        push_bounded(&mut output.kept, bytes);
-        drop(output);
-        self.news.send_modify(|count| *count += 1);
-    }
-
-    fn finish(&self, end: End) {
-        self.output().end = Some(end);
-        self.news.send_modify(|count| *count += 1);
-    }
-}
-
-impl Output {
-    fn take_new(&mut self) -> String {
-        let first_kept = self.total - self.kept.len() as u64;
-        let lost = first_kept.saturating_sub(self.seen);
-        let start = usize::try_from(self.seen.max(first_kept) - first_kept).unwrap_or(self.kept.len());
-        let mut new: Vec<u8> = self.kept.range(start..).copied().collect();
-        if self.end.is_none() {
-            // The rest of a character that came in halves is shown next time.
-            let whole = match std::str::from_utf8(&new) {
-                Err(error) if error.error_len().is_none() => error.valid_up_to(),
-                _ => new.len(),
-            };
-            new.truncate(whole);
-        }
-        self.seen = self.seen.max(first_kept) + new.len() as u64;
-        let text = shorten(&String::from_utf8_lossy(&new), new.len() as u64);
-        if lost > 0 {
-            format!("[… {lost} bytes cut …]\n{text}")
-        } else {
-            text
-        }
     }
 }
 
@@ -214,42 +176,77 @@ async fn feed(stdin: Option<Input>, mut texts: mpsc::Receiver<Vec<u8>>) {
     }
 }
 
-/// Owns the process until it is over.
-async fn pump(mut child: Child, shared: Arc<Shared>, mut orders: mpsc::Receiver<Order>, feeding: impl Future<Output = ()>) {
-    let mut output = child.take_stdout();
-    let mut buffer = vec![0; 32 * 1024];
-    let mut feeding = std::pin::pin!(feeding);
-    let (mut is_feeding, mut has_orders) = (true, true);
-    let exit = loop {
-        tokio::select! {
-            biased;
-            order = orders.recv(), if has_orders => match order {
-                Some(Order::Kill) => child.kill(),
-                Some(Order::Interrupt) => {
-                    if let Err(error) = child.signal(Signal::Interrupt) {
-                        tracing::debug!(%error, "a background process could not be interrupted");
-                    }
-                }
-                None => has_orders = false,
-            },
-            more = read_some(&mut output, &mut buffer) => match more {
-                Some(count) => shared.push(&buffer[..count]),
-                None => output = None,
-            },
-            () = &mut feeding, if is_feeding => is_feeding = false,
-            exit = child.wait() => break exit,
-        }
-    };
-    if output.is_some() {
-        let drain = async {
-            while let Some(count) = read_some(&mut output, &mut buffer).await {
-                shared.push(&buffer[..count]);
+/// The task that owns the process and its output.
+struct Pump {
+    capture: Capture,
+    telling: watch::Sender<Progress>,
+}
+
+impl Pump {
+    /// Serves the process until it is over, and then those who look.
+    async fn run(mut self, mut child: Child, mut orders: mpsc::Receiver<Order>, feeding: impl Future<Output = ()>) {
+        let mut output = child.take_stdout();
+        let mut buffer = vec![0; 32 * 1024];
+        let mut feeding = std::pin::pin!(feeding);
+        let (mut is_feeding, mut has_orders) = (true, true);
+        let exit = loop {
+            tokio::select! {
+                biased;
+                order = orders.recv(), if has_orders => match order {
+                    Some(order) => self.obey(order, Some(&child)).await,
+                    None => has_orders = false,
+                },
+                more = read_some(&mut output, &mut buffer) => match more {
+                    Some(count) => self.take(&buffer[..count]).await,
+                    None => output = None,
+                },
+                () = &mut feeding, if is_feeding => is_feeding = false,
+                exit = child.wait() => break exit,
             }
         };
-        // What outlives the process may keep the pipe open without writing; it is not waited for.
-        let _ = tokio::time::timeout(DRAIN, drain).await;
+        if output.is_some() {
+            let drain = async {
+                while let Some(count) = read_some(&mut output, &mut buffer).await {
+                    self.take(&buffer[..count]).await;
+                }
+            };
+            // What outlives the process may keep the pipe open without writing; it is not waited for.
+            let _ = tokio::time::timeout(DRAIN, drain).await;
+        }
+        self.telling.send_modify(|progress| progress.end = Some(in_words(&exit)));
+        drop(child);
+        while let Some(order) = orders.recv().await {
+            self.obey(order, None).await;
+        }
     }
-    shared.finish(End(in_words(&exit)));
+
+    async fn take(&mut self, bytes: &[u8]) {
+        self.capture.push(bytes).await;
+        self.telling.send_modify(|progress| progress.has_news = true);
+    }
+
+    /// `child` is absent when it is over.
+    async fn obey(&mut self, order: Order, child: Option<&Child>) {
+        match (order, child) {
+            (Order::Look(answer), running) => {
+                self.telling.send_modify(|progress| progress.has_news = false);
+                let last = Capture::new(self.capture.shown().clone());
+                let text = match running {
+                    Some(_) => self.capture.take_new().await,
+                    None => std::mem::replace(&mut self.capture, last).finish().await,
+                };
+                // Who asked may have been stopped meanwhile; it is shown to nobody then.
+                let _ = answer.send(text);
+            }
+            (Order::Kill, Some(child)) => child.kill(),
+            (Order::Interrupt, Some(child)) => {
+                if let Err(error) = child.signal(Signal::Interrupt) {
+                    tracing::debug!(%error, "a background process could not be interrupted");
+                }
+            }
+            (Order::Kill | Order::Interrupt, None) => {}
+        }
+    }
 }
 
 fn in_words(exit: &Result<Exit, Arc<steward_sandbox::SandboxError>>) -> String {

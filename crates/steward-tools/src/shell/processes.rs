@@ -4,14 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use steward_domain::id::AgentName;
-use steward_domain::tool::ToolOutcome;
+use steward_domain::tool::{Evidence, LeftBy, ToolOutcome};
 use steward_sandbox::Child;
 
-use super::process::Process;
+use super::capture::Shown;
+use super::process::{Begun, Process};
+use super::ran;
 
 const MAX_RUNNING: usize = 16;
+/// How long a process that is ended with its turn may take to be gone.
+const ENDING: Duration = Duration::from_millis(800);
 /// Those that are over can still be looked at; the oldest go first.
 const MAX_KEPT: usize = 48;
 
@@ -80,6 +85,21 @@ impl Processes {
         Err(ToolOutcome::failed(format!("there is no background process {id:?}; {known}")))
     }
 
+    /// Ends what calls of a turn or a session left running, and tells what was ended. Their output stays to be looked at.
+    pub(crate) async fn end_left_running(&self, by: &LeftBy) -> Vec<Evidence> {
+        let is_meant = |process: &Process| process.begun.by.contains(by) && !process.is_over();
+        let meant: Vec<(u64, Arc<Process>)> = {
+            let state = self.state();
+            let all = state.known.iter().map(|(number, (_, process))| (*number, process.clone()));
+            all.filter(|(_, process)| is_meant(process)).collect()
+        };
+        let ending = meant.iter().map(|(number, process)| async move {
+            let end = process.end(ENDING).await;
+            ran(&process.begun.line, format!("p{number}: {end}"))
+        });
+        futures_util::future::join_all(ending).await
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,8 +107,8 @@ impl Processes {
 
 impl Slot {
     /// Takes the started process and gives it an id.
-    pub(crate) fn fill(self, child: Child, line: String, has_terminal: bool) -> String {
-        let process = Arc::new(Process::start(child, line, has_terminal));
+    pub(crate) fn fill(self, child: Child, begun: Begun, shown: Shown) -> String {
+        let process = Arc::new(Process::start(child, begun, shown));
         let mut state = self.processes.state();
         state.count += 1;
         let number = state.count;

@@ -15,7 +15,8 @@ use steward_sandbox::Sandbox;
 use steward_sandbox::egress::Egress;
 use steward_tools::checkpoint::Checkpoints;
 use steward_tools::config::Config;
-use steward_tools::toolbox::Toolbox;
+use steward_tools::outputs::{Outputs, Piece};
+use steward_tools::toolbox::{Kept as KeptOutside, Toolbox};
 use steward_tools::workspace::Workspace;
 
 /// One checkpoint, with what the file held on disk when it was saved.
@@ -35,6 +36,23 @@ pub(crate) struct Keeper {
     pub(crate) refuses: Mutex<bool>,
     /// Does it tell what a call saved before a crash?
     pub(crate) tells: Mutex<bool>,
+    /// Pieces of outputs.
+    pub(crate) pieces: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Outputs for Keeper {
+    fn keep(&self, piece: Vec<u8>) -> BoxFuture<'_, Result<Piece, String>> {
+        let rows = steward_domain::rows::rows(&piece).count();
+        let mut pieces = self.pieces.lock().expect("the list");
+        pieces.push(piece);
+        let name = pieces.len().to_string();
+        Box::pin(std::future::ready(Ok(Piece { name, rows })))
+    }
+
+    fn join(&self, pieces: Vec<Piece>) -> BoxFuture<'_, Result<String, String>> {
+        let names: Vec<String> = pieces.into_iter().map(|piece| piece.name).collect();
+        Box::pin(std::future::ready(Ok(format!("blob:{}", names.join("+")))))
+    }
 }
 
 impl Checkpoints for Keeper {
@@ -91,7 +109,12 @@ pub(crate) async fn stage_with(config: Config, allow: &[String]) -> Stage {
     let sandbox = Arc::new(Sandbox::probe(steward_sandbox::Config::default()).await);
     assert_eq!(sandbox.backend(), Some(steward_sandbox::Backend::Bubblewrap), "{}", sandbox.why());
     let egress = Arc::new(Egress::new(Some(allow)));
-    let tools = Toolbox::build(&config, workspace.clone(), sandbox, egress, keeper.clone());
+    let kept = KeptOutside {
+        checkpoints: keeper.clone(),
+        outputs: keeper.clone(),
+        shown_chars: 16_000,
+    };
+    let tools = Toolbox::build(&config, workspace.clone(), sandbox, egress, kept);
     let tools = tools.into_iter().map(|tool| (tool.spec().name, tool)).collect();
     Stage {
         folder,

@@ -111,6 +111,87 @@ async fn an_endless_stream_ends_by_a_chat_command() {
     endless_stream_ends(Door::Chat).await;
 }
 
+/// Gets away from its parent and its session as far as it is let.
+fn scattered(length: &str) -> String {
+    format!("(setsid sleep {length} &) ; nohup sh -c 'setsid sleep {length} || sleep {length}' >/dev/null 2>&1 & sleep {length}")
+}
+
+fn begins_in_the_background(command: &str) -> Reply {
+    Reply::call("shell", json!({"command": command, "background": true}))
+}
+
+async fn background_process_ends(door: Door) {
+    let length = format!("600.{}", rand::random::<u32>());
+    let house = House::start(Script::by_step([
+        begins_in_the_background(&scattered(&length)),
+        Reply::call("shell", json!({"command": "sleep 600"})),
+    ]))
+    .await;
+    let turn = house.begin("s", "sleep").await;
+    until("the command runs", async || runs(&format!("sleep\0{length}"))).await;
+    let began = Instant::now();
+    door.stop(&house, "s", &turn).await;
+    house.wait_for_status(&turn, "stopped").await;
+    assert!(!runs(&length), "{door:?}: it runs although the turn is over");
+    assert!(began.elapsed() <= WITHIN, "{door:?} took {:?}", began.elapsed());
+    let notes = house.turn(&turn).await["notes"].to_string();
+    assert!(notes.contains("Ended with this turn") && notes.contains("p1: killed"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_background_process_ends_with_its_turn_by_the_api() {
+    background_process_ends(Door::Http).await;
+}
+
+#[tokio::test]
+async fn a_background_process_ends_with_its_turn_by_the_command_line() {
+    background_process_ends(Door::Command).await;
+}
+
+#[tokio::test]
+async fn a_background_process_ends_with_its_turn_by_a_chat_command() {
+    background_process_ends(Door::Chat).await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_turn_left_in_the_background_is_spared_until_nothing_else_runs() {
+    let length = format!("600.{}", rand::random::<u32>());
+    let house = House::start(Script::by_step([
+        begins_in_the_background(&format!("sleep {length}")),
+        Reply::text("It runs."),
+    ]))
+    .await;
+    let earlier = house.say("s", "begin").await;
+    assert_eq!(earlier["status"], "done", "{earlier}");
+    house
+        .model
+        .set_script(Script::by_step([Reply::call("shell", json!({"command": "sleep 600"}))]));
+    let later = house.begin("s", "sleep").await;
+    until("both run", async || runs(&format!("sleep\0{length}")) && runs("sleep\x00600\0")).await;
+    Door::Chat.stop(&house, "s", &later).await;
+    house.wait_for_status(&later, "stopped").await;
+    assert!(runs(&length), "another turn's process is left alone");
+    let (status, value) = house.post("/api/sessions/s/messages", json!({"text": "/stop"})).await;
+    let text = value["text"].as_str().unwrap();
+    assert!(status == 200 && text.contains(&format!("sleep {length} (p1: killed)")), "{value}");
+    until("no process is left", async || !runs(&length)).await;
+}
+
+#[tokio::test]
+async fn stopping_a_turn_that_is_over_ends_what_it_left() {
+    let length = format!("600.{}", rand::random::<u32>());
+    let house = House::start(Script::by_step([
+        begins_in_the_background(&format!("sleep {length}")),
+        Reply::text("It runs."),
+    ]))
+    .await;
+    let turn = house.say("s", "begin").await;
+    until("it runs", async || runs(&format!("sleep\0{length}"))).await;
+    Door::Http.stop(&house, "s", turn["id"].as_str().unwrap()).await;
+    assert!(!runs(&length));
+    assert_eq!(house.turn(turn["id"].as_str().unwrap()).await["status"], "done");
+}
+
 #[tokio::test]
 async fn a_waiting_turn_can_be_stopped_and_its_question_is_closed() {
     let house = House::start(Script::by_step([Reply::call("shell", json!({"command": "rm -rf x"}))])).await;
@@ -125,7 +206,7 @@ async fn a_waiting_turn_can_be_stopped_and_its_question_is_closed() {
 #[tokio::test]
 async fn a_killed_server_leaves_no_command_behind() {
     let length = format!("600.{}", rand::random::<u32>());
-    let command = format!("sleep {length}");
+    let command = scattered(&length);
     let mut house = House::start(Script::by_step([
         Reply::call("shell", json!({"command": command})),
         Reply::text("I see."),

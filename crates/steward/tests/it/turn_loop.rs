@@ -78,6 +78,35 @@ async fn a_long_output_is_capped_and_the_rest_can_be_read() {
     assert!(rest.contains("19999\n20000"), "{rest}");
 }
 
+#[tokio::test]
+async fn a_long_output_of_a_background_process_can_be_read_on_too() {
+    let command = json!({"command": "seq 1 300000; echo the end", "background": true});
+    let script = Script::by_step([
+        Reply::call("shell", command),
+        Reply::call("shell_poll", json!({"id": "p1", "wait_s": 20})),
+        Reply::call("shell_poll", json!({"id": "p1", "wait_s": 20})),
+        Reply::text("Counted."),
+    ]);
+    let house = House::start(script).await;
+    let turn = house.say("s", "count").await;
+    let polled: Vec<String> = calls_of(&turn)[1..]
+        .iter()
+        .map(|call| call["output"].as_str().unwrap().to_owned())
+        .collect();
+    let output = polled.iter().find(|text| text.contains("blob:")).expect("a long output");
+    assert!(output.chars().count() < 16_300 && polled.concat().contains("the end"), "{polled:?}");
+    let place = output.split("read {").nth(1).expect("where the rest is").split('}').next().unwrap();
+    let mut read: serde_json::Value = serde_json::from_str(&format!("{{{place}}}")).expect("arguments as they are");
+    read["to"] = json!(read["from"].as_u64().unwrap() + 2);
+    let from = read["from"].as_u64().unwrap();
+    house
+        .model
+        .set_script(Script::by_step([Reply::call("read", read), Reply::text("Read on.")]));
+    let turn = house.say("s", "read on").await;
+    let rest = calls_of(&turn)[0]["output"].as_str().unwrap();
+    assert_eq!(rest, format!("{from}\n{}\n{}", from + 1, from + 2));
+}
+
 fn small_window(tokens: u64) -> impl Fn(&House) {
     move |house| house.configure(&house.configuration_text().replace("128000", &tokens.to_string()))
 }
