@@ -382,8 +382,7 @@ fn guards(arguments: &mut Arguments, identity: &Identity, ids: &Ids, what: (&[Gu
                 arguments.data("", &target)?;
                 continue;
             }
-            GuardedKind::GitFolder => (true, Access::ReadWrite),
-            GuardedKind::Fixed => (true, workspace_access),
+            GuardedKind::GitFolder | GuardedKind::Fixed => (true, workspace_access),
             GuardedKind::ReadOnlyFolder => (true, Access::ReadOnly),
             GuardedKind::File => (false, Access::ReadOnly),
         };

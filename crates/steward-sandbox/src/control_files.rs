@@ -45,7 +45,7 @@ pub(crate) struct Guarded {
 /// How something is guarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GuardedKind {
-    /// A git folder: stays writable, but cannot be moved away.
+    /// A git folder: stays as the workspace is, but cannot be moved away.
     GitFolder,
     /// Its hooks: seen empty and read-only.
     Hooks,

@@ -201,11 +201,21 @@ async fn a_workspace_can_be_read_only() {
     for backend in BACKENDS {
         let stage = stage(backend).await;
         std::fs::set_permissions(stage.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
-        let mut command = stage.shell("echo x > new; echo done");
+        std::fs::create_dir_all(stage.path().join("repository/.git/objects")).expect("made");
+        std::fs::write(stage.path().join("repository/.git/HEAD"), "ref: refs/heads/main\n").expect("written");
+        let mut command = stage.shell("echo x > new; echo x > repository/.git/new; echo x > repository/.git/HEAD; echo done");
         command.workspace_access = Access::ReadOnly;
         let (output, _) = stage.finish(command).await;
         assert!(output.ends_with("done\n"), "{backend}: {output}");
         assert!(!stage.path().join("new").exists(), "{backend}");
+        assert!(
+            !stage.path().join("repository/.git/new").exists(),
+            "{backend}: a git folder is part of the workspace"
+        );
+        assert_eq!(
+            std::fs::read(stage.path().join("repository/.git/HEAD")).expect("read"),
+            b"ref: refs/heads/main\n"
+        );
     }
 }
 
