@@ -250,6 +250,19 @@ pub enum Strategy {
     Adaptive,
 }
 
+impl Strategy {
+    /// Its name, as written in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Priority => "priority",
+            Strategy::Weighted => "weighted",
+            Strategy::Latency => "latency",
+            Strategy::Cost => "cost",
+            Strategy::Adaptive => "adaptive",
+        }
+    }
+}
+
 /// One target of a route.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,7 @@ use steward_domain::money::Usd;
 use crate::balance::choose::{Inputs, Order, choose, scores};
 use crate::catalog::price::ModelPrice;
 use crate::config::Strategy;
+use crate::needs::Needs;
 use crate::tables::{Plan, Target};
 
 /// Records kept; the oldest goes first.
@@ -117,6 +118,7 @@ pub(crate) struct Record(Arc<Mutex<Notes>>);
 /// What is noted of a call.
 pub(crate) struct Notes {
     plan: Arc<Plan>,
+    needs: Needs,
     at: Timestamp,
     seed: u64,
     inputs: Inputs,
@@ -144,10 +146,12 @@ pub(crate) enum Cause {
 }
 
 impl Record {
-    pub(crate) fn new(plan: &Arc<Plan>, at: Timestamp, inputs: Inputs, seed: u64) -> Self {
+    pub(crate) fn new(plan: &Arc<Plan>, needs: Needs, at: Timestamp, inputs: Inputs) -> Self {
+        let seed = plan.spread.next();
         let order = choose(&inputs, seed);
         Record(Arc::new(Mutex::new(Notes {
             plan: Arc::clone(plan),
+            needs,
             at,
             seed,
             inputs,
@@ -266,12 +270,13 @@ impl Notes {
 
     fn candidate(&self, index: u16, score: Option<f64>) -> Candidate {
         let target = self.target(index);
-        let gap = self.gaps.iter().find(|(of, _)| *of == index);
+        let found = self.gaps.iter().find(|(of, _)| *of == index).map(|(_, reason)| reason.clone());
+        let gap = found.or_else(|| self.needs.gap(&target.known).map(|gap| gap.message));
         let breaker = self.inputs.targets[usize::from(index)].breaker;
         Candidate {
             target: target.name.to_string(),
             score,
-            state: gap.map_or_else(|| breaker.name().to_owned(), |(_, reason)| reason.clone()),
+            state: gap.unwrap_or_else(|| breaker.name().to_owned()),
             price: target.price.as_ref().map(shown_price),
         }
     }

@@ -5,8 +5,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use steward_domain::clock::Timestamp;
-
 use crate::balance::lane::Lane;
 use crate::balance::meters::Meters;
 use crate::config::CongestionConfig;
@@ -63,10 +61,5 @@ impl TargetHealth {
             lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         }
         Arc::clone(lanes.entry(key).or_insert_with(|| Arc::new(Lane::new(config))))
-    }
-
-    /// A request is sent: it counts towards what retries and hedges may add.
-    pub(crate) fn count_request(&self, now: Timestamp) {
-        self.budget.count_request(now);
     }
 }

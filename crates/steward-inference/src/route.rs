@@ -172,7 +172,7 @@ impl Shared {
         let input_tokens = estimate_tokens(&request);
         let needs = Needs::of(&request, input_tokens);
         let inputs = plan.inputs(input_tokens, started_at, |target| needs.gap(&target.known).is_none());
-        let record = Record::new(&plan, started_at, inputs, plan.spread.next());
+        let record = Record::new(&plan, needs, started_at, inputs);
         self.records.keep(&caller.request, record.clone());
         Box::new(Call {
             shared: Arc::clone(self),

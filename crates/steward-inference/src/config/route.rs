@@ -134,7 +134,7 @@ pub struct ProbeConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HedgeConfig {
-    /// At most this share of a target's requests are second attempts; 0.05 unless said.
+    /// At most this share of a target's requests get a second attempt; 0.05 unless said.
     pub budget: f64,
     /// Never sooner than this, however quick the target usually is; 50ms unless said.
     #[serde(with = "duration::text")]

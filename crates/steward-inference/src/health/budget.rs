@@ -36,7 +36,7 @@ impl Default for ExtraBudget {
 }
 
 impl ExtraBudget {
-    /// Counts an upstream request.
+    /// Counts an upstream request that is neither a retry nor a hedge.
     pub(crate) fn count_request(&self, now: Timestamp) {
         self.roll(now);
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +49,7 @@ impl ExtraBudget {
         take(&self.extra, limit)
     }
 
-    /// Takes one hedge, if there is one left within `share` of the requests and within what all extras may be.
+    /// Takes one hedge for a late request, if there is one left within `share` of the requests and within what all extras may be.
     pub(crate) fn take_hedge(&self, share: f64, now: Timestamp) -> bool {
         self.roll(now);
         let requests = self.requests.load(Ordering::Relaxed) as f64;

@@ -187,6 +187,9 @@ impl Call {
                     Err(error) => return Stay::End(error),
                 },
             };
+            if guest.retries == 0 {
+                guest.target.health.budget.count_request(self.shared.clock.now());
+            }
             let launched = self.launch((guest.index, &guest.target), (key, slot), bill);
             let result = match launched {
                 Ok(launch) if self.plan.hedge.is_some() => self.race(guest, launch).await,

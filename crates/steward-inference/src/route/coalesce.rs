@@ -236,7 +236,7 @@ impl Follower {
         let input_tokens = estimate_tokens(&self.request);
         let needs = Needs::of(&self.request, input_tokens);
         let inputs = self.plan.inputs(input_tokens, now, |target| needs.gap(&target.known).is_none());
-        let record = Record::new(&self.plan, now, inputs, self.plan.spread.next());
+        let record = Record::new(&self.plan, needs, now, inputs);
         record.shares(self.rider.flight.request.clone());
         self.shared.records.keep(&self.caller.request, record);
     }

@@ -1,6 +1,6 @@
 //! The second attempt at a late answer: the first content wins, the other attempt is cancelled and its cost recorded.
 //!
-//! Off unless a route asks for it; within its budget; never waits for a place.
+//! Off unless a route asks for it; within the budget of the late target; never waits for a place.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use futures_util::future::{Either, select};
 use super::bill::{Bill, Race};
 use super::call::{Call, Guest, Opened, Winner};
 use super::launch::{Crashed, Launch};
-use crate::config::HedgeConfig;
 use crate::explain::Cause;
 use crate::health::Permit;
 use crate::tables::Target;
@@ -80,13 +79,17 @@ impl Call {
     /// The second attempt, on the next target that can take it at once, else on the same.
     async fn second(&mut self, guest: &Guest) -> Option<(Permit, Launch)> {
         let hedge = self.plan.hedge?;
+        let late = Arc::clone(&guest.target.health);
         let mut candidates = self.order[self.next.min(self.order.len())..].to_vec();
         candidates.push(guest.index);
         for index in candidates {
             let target = Arc::clone(&self.plan.targets[usize::from(index)]);
-            let Some((permit, key_and_slot)) = self.leave_for_second(&target, &hedge) else {
+            let Some((permit, key_and_slot)) = self.leave_for_second(&target) else {
                 continue;
             };
+            if !late.budget.take_hedge(hedge.budget, self.shared.clock.now()) {
+                return None;
+            }
             // No budget for it is no reason to fail the call.
             let mut bill = self.reserve(&target).await.ok()?;
             self.race_of(&mut bill).store(true, Ordering::Release);
@@ -101,14 +104,12 @@ impl Call {
         None
     }
 
-    fn leave_for_second(&mut self, target: &Arc<Target>, hedge: &HedgeConfig) -> Option<(Permit, KeyAndSlot)> {
+    fn leave_for_second(&mut self, target: &Arc<Target>) -> Option<(Permit, KeyAndSlot)> {
         if self.needs.gap(&target.known).is_some() {
             return None;
         }
-        let now = self.shared.clock.now();
-        let permit = target.health.admit(&self.plan.breaker, now)?;
-        let key_and_slot = self.seat_now(target)?;
-        target.health.budget.take_hedge(hedge.budget, now).then_some((permit, key_and_slot))
+        let permit = target.health.admit(&self.plan.breaker, self.shared.clock.now())?;
+        Some((permit, self.seat_now(target)?))
     }
 
     fn race_of(&self, bill: &mut Bill) -> Race {

@@ -79,7 +79,6 @@ impl Launch {
     pub(crate) async fn fly(self, shared: &Shared) -> Result<Arrived, Box<Crashed>> {
         let clock = &*shared.clock;
         let sent_at = clock.now();
-        self.target.health.count_request(sent_at);
         let late = || ModelError::new(ModelErrorKind::Timeout, format!("no content came within {:?}", self.limit));
         let sent = within(clock, self.limit, self.cargo.send(sent_at)).await;
         let mut bill = Some(self.bill);
