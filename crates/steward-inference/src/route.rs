@@ -162,7 +162,6 @@ impl Router {
         self.shared.tracker.wait().await;
         self.shared.tracker.reopen();
     }
-
 }
 
 impl Shared {

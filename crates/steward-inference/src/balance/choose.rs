@@ -184,7 +184,12 @@ impl Measures {
                 let best = best_answer_ms(inputs);
                 Measures(targets.iter().map(|target| expected_ms(inputs, target, best)).collect())
             }
-            Strategy::Cost => Measures(targets.iter().map(|target| price(inputs, target).unwrap_or(f64::INFINITY)).collect()),
+            Strategy::Cost => Measures(
+                targets
+                    .iter()
+                    .map(|target| price(inputs, target).unwrap_or(f64::INFINITY))
+                    .collect(),
+            ),
             Strategy::Adaptive => Measures(adaptive(inputs)),
         }
     }

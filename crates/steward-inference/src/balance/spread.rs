@@ -18,9 +18,9 @@ pub(crate) struct Spread {
 impl Spread {
     /// The points of a route, shifted by its name so that routes are not in step.
     pub(crate) fn of(name: &str) -> Self {
-        let hashed = name
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hashed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Spread {
             turns: AtomicU64::new(0),
             phase: hashed,

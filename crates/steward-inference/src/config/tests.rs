@@ -121,7 +121,10 @@ fn the_finer_keys_of_a_route_are_read() {
     let route = &file.routes["fast"];
     assert_eq!(route.objective.ttft, Some(Duration::from_millis(500)));
     assert_eq!((route.weights.latency, route.weights.health), (0.5, 0.2));
-    assert_eq!((route.congestion.when_full, route.congestion.wait), (WhenFull::Wait, Duration::from_secs(2)));
+    assert_eq!(
+        (route.congestion.when_full, route.congestion.wait),
+        (WhenFull::Wait, Duration::from_secs(2))
+    );
     assert_eq!((route.breaker.ratio, route.breaker.failures), (Some(0.5), 5));
     assert_eq!(route.hedge, Some(HedgeConfig::default()));
     assert!(route.coalesce && !route.continuation);

@@ -129,9 +129,7 @@ impl Breaker {
     /// Leave to be the one probe.
     fn begin_probe(&self) -> Option<u64> {
         let number = self.probes.fetch_add(1, Ordering::Relaxed) + 1;
-        let begun = self
-            .probe
-            .compare_exchange(NO_PROBE, number, Ordering::AcqRel, Ordering::Relaxed);
+        let begun = self.probe.compare_exchange(NO_PROBE, number, Ordering::AcqRel, Ordering::Relaxed);
         begun.is_ok().then_some(number)
     }
 
@@ -168,7 +166,11 @@ impl TargetHealth {
         // The probe before this one may have ended in between, either way.
         if probe != NO_PROBE && self.breaker.state(config, now) != BreakerState::HalfOpen {
             self.breaker.end_probe(probe);
-            return if self.breaker.is_open() { None } else { Some(self.permit(config, NO_PROBE)) };
+            return if self.breaker.is_open() {
+                None
+            } else {
+                Some(self.permit(config, NO_PROBE))
+            };
         }
         Some(self.permit(config, probe))
     }

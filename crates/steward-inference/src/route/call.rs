@@ -51,12 +51,12 @@ pub(crate) struct Call {
 /// A target that gave its first content.
 pub(crate) struct Opened {
     pub(crate) permit: Permit,
-    pub(crate) arrived: Arrived,
+    pub(crate) arrived: Box<Arrived>,
 }
 
 /// How a visit to one target ended.
 enum Visit {
-    Opened(Box<Opened>),
+    Opened(Opened),
     NextTarget,
     /// Its window is full, and another may have room.
     Full,
@@ -82,9 +82,9 @@ pub(crate) struct Guest {
 /// Which of the attempts under way gave content.
 pub(crate) enum Winner {
     /// The one that was asked first.
-    Own(Arrived),
+    Own(Box<Arrived>),
     /// The second attempt at a late answer.
-    Hedge(Box<Opened>),
+    Hedge(Opened),
 }
 
 impl Call {
@@ -95,11 +95,11 @@ impl Call {
             target: opened.arrived.target.name.to_string(),
             attempts: self.attempts,
         };
-        Ok((answerer, Box::new(Live::new(self, *opened))))
+        Ok((answerer, Box::new(Live::new(self, opened))))
     }
 
     /// The next target in the order that gives content.
-    pub(crate) async fn find(&mut self) -> Result<Box<Opened>, ModelError> {
+    pub(crate) async fn find(&mut self) -> Result<Opened, ModelError> {
         let mut full: SmallVec<[u16; 4]> = SmallVec::new();
         while let Some(&index) = self.order.get(self.next) {
             self.next += 1;
@@ -155,10 +155,10 @@ impl Call {
             bill.close("unused").await;
         }
         match stay {
-            Stay::Answered(Winner::Own(arrived)) => Visit::Opened(Box::new(Opened {
+            Stay::Answered(Winner::Own(arrived)) => Visit::Opened(Opened {
                 permit: guest.permit,
                 arrived,
-            })),
+            }),
             Stay::Answered(Winner::Hedge(opened)) => Visit::Opened(opened),
             Stay::NextTarget => Visit::NextTarget,
             Stay::Full => Visit::Full,
@@ -286,8 +286,10 @@ impl Call {
             Retry::Now => backoff(&self.plan.retry, guest.retries),
         };
         let now = self.shared.clock.now();
-        let may_retry =
-            !is_open_now && guest.retries < self.plan.retry.attempts && wait < self.time_left() && guest.target.health.budget.take_retry(now);
+        let may_retry = !is_open_now
+            && guest.retries < self.plan.retry.attempts
+            && wait < self.time_left()
+            && guest.target.health.budget.take_retry(now);
         if !may_retry {
             return Then::NextTarget;
         }
@@ -351,7 +353,7 @@ impl Call {
                 let asked_for = std::mem::replace(&mut self.request.model, target.model.clone());
                 let outgoing = self.shared.http.request(endpoint, key.map(ProviderKey::value), &self.request);
                 self.request.model = asked_for;
-                Ok(Cargo::Http(outgoing?))
+                Ok(Cargo::Http(Box::new(outgoing?)))
             }
             Place::Local(model) => {
                 let request = ModelRequest {

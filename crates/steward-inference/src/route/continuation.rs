@@ -88,7 +88,7 @@ impl Delivered {
     }
 
     /// Looks for a target that goes on after `broken` broke off.
-    pub(crate) async fn go_on(&mut self, call: &mut Call, broken: u16) -> Option<Box<Opened>> {
+    pub(crate) async fn go_on(&mut self, call: &mut Call, broken: u16) -> Option<Opened> {
         let text = self.text.as_ref()?;
         if self.continuations >= LIMIT || call.time_left().is_zero() {
             return None;

@@ -53,7 +53,7 @@ impl Call {
             Either::Right((Ok(arrived), _)) => {
                 stop(second_race.as_ref());
                 self.note_lost(guest.index, ms_since(shared.clock.now(), begun_at));
-                Ok(Winner::Hedge(Box::new(Opened { permit, arrived })))
+                Ok(Winner::Hedge(Opened { permit, arrived }))
             }
             Either::Left((Err(crashed), other)) => match other.await {
                 Ok(arrived) => {
@@ -61,7 +61,7 @@ impl Call {
                     self.note_failure(&crashed);
                     self.blame(&guest.permit, &crashed);
                     guest.bill = crashed.bill;
-                    Ok(Winner::Hedge(Box::new(Opened { permit, arrived })))
+                    Ok(Winner::Hedge(Opened { permit, arrived }))
                 }
                 Err(other) => {
                     self.bury(&permit, *other).await;

@@ -40,7 +40,7 @@ pub(crate) struct Launch {
 /// What is sent.
 pub(crate) enum Cargo {
     /// Over HTTP.
-    Http(Outgoing),
+    Http(Box<Outgoing>),
     /// To a model in this process.
     Local(BoxStream<'static, ModelEvent>),
 }
@@ -76,7 +76,7 @@ pub(crate) struct Crashed {
 
 impl Launch {
     /// Sends the request and waits for its first content.
-    pub(crate) async fn fly(self, shared: &Shared) -> Result<Arrived, Box<Crashed>> {
+    pub(crate) async fn fly(self, shared: &Shared) -> Result<Box<Arrived>, Box<Crashed>> {
         let clock = &*shared.clock;
         let sent_at = clock.now();
         let late = || ModelError::new(ModelErrorKind::Timeout, format!("no content came within {:?}", self.limit));
@@ -102,7 +102,7 @@ impl Launch {
                             after_us: i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
                         };
                         teach(&self.hold, &self.target, verdict, (sent_at, first_at), &self.congestion);
-                        return Ok(Arrived {
+                        return Ok(Box::new(Arrived {
                             index: self.index,
                             target: self.target,
                             hold: self.hold,
@@ -110,7 +110,7 @@ impl Launch {
                             first,
                             sent_at,
                             first_at,
-                        });
+                        }));
                     }
                     None => {
                         let error = late();

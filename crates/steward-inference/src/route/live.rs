@@ -160,7 +160,7 @@ impl Live {
         let (earlier_usage, earlier_cost) = self.earlier.unwrap_or_default();
         self.earlier = Some((sum(earlier_usage, usage), earlier_cost + cost));
         if let Some(opened) = self.delivered.go_on(&mut self.call, self.stage.index).await {
-            self.stage = Stage::of(*opened);
+            self.stage = Stage::of(opened);
             return None;
         }
         self.is_over = true;

@@ -113,9 +113,7 @@ impl Call {
             .then(|| self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller)))
             .flatten();
         let queue = |position: usize| target.lanes.get(position).and_then(|lane| queue_of(lane));
-        Ok(provider
-            .keys
-            .pick(&self.caller, team.as_deref(), self.shared.clock.now(), queue))
+        Ok(provider.keys.pick(&self.caller, team.as_deref(), self.shared.clock.now(), queue))
     }
 }
 

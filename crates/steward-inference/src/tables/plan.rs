@@ -16,7 +16,7 @@ use crate::balance::spread::Spread;
 use crate::catalog::KnownModel;
 use crate::catalog::price::ModelPrice;
 use crate::config::{
-    BreakerConfig, CongestionConfig, ConfigError, HedgeConfig, ObjectiveConfig, ProbeConfig, RetryConfig, RouteConfig, Strategy,
+    BreakerConfig, ConfigError, CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, RetryConfig, RouteConfig, Strategy,
     TimeoutConfig, WeightsConfig,
 };
 use crate::health::TargetHealth;

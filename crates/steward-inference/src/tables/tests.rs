@@ -93,7 +93,10 @@ fn what_a_route_weighs_and_waits_for_is_checked() {
         ("breaker = { min_requests = 0 }", "routes.a.breaker.min_requests"),
         ("objective = { ttft = \"1s\", share = 0.0 }", "routes.a.objective.share"),
         ("objective = { tpot = \"0s\" }", "routes.a.objective"),
-        ("weights = { latency = 0.0, cost = 0.0, health = 0.0, headroom = 0.0 }", "routes.a.weights"),
+        (
+            "weights = { latency = 0.0, cost = 0.0, health = 0.0, headroom = 0.0 }",
+            "routes.a.weights",
+        ),
         ("weights = { latency = -1.0 }", "routes.a.weights"),
         ("congestion = { min = 0 }", "routes.a.congestion"),
         ("congestion = { min = 9, max = 8 }", "routes.a.congestion"),

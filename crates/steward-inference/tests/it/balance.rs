@@ -166,7 +166,10 @@ async fn a_total_outage_adds_no_more_than_a_fifth() {
     sim.run(20.0, 50).await;
     let calls = sim.finish().await.len();
     let sent = sim.models[0].count();
-    assert!(calls > 800 && sent * 100 <= calls * 120 + 1_000, "{sent} requests for {calls} calls");
+    assert!(
+        calls > 800 && sent * 100 <= calls * 120 + 1_000,
+        "{sent} requests for {calls} calls"
+    );
 }
 
 #[tokio::test]

@@ -43,7 +43,11 @@ async fn another_target_goes_on_where_a_plain_answer_broke_off() {
 
 #[tokio::test]
 async fn white_space_is_neither_lost_nor_doubled_at_the_seam() {
-    for (next, wanted) in [(" and two", "one  and two"), ("and two", "one  and two"), ("  and two", "one  and two")] {
+    for (next, wanted) in [
+        (" and two", "one  and two"),
+        ("and two", "one  and two"),
+        ("  and two", "one  and two"),
+    ] {
         let reply = Reply {
             piece_chars: 5,
             ..cut("one  and never more than this", 4)
@@ -57,7 +61,10 @@ async fn white_space_is_neither_lost_nor_doubled_at_the_seam() {
         let bench = Bench::new(&two(&one, &other));
         let text = bench.ask("default").await.text();
         let has_doubled = text.contains("   ");
-        assert!(!has_doubled && text.starts_with("one  ") && text.ends_with("and two"), "{text:?} {wanted:?}");
+        assert!(
+            !has_doubled && text.starts_with("one  ") && text.ends_with("and two"),
+            "{text:?} {wanted:?}"
+        );
     }
 }
 
@@ -114,7 +121,10 @@ async fn when_nobody_can_go_on_the_error_says_so() {
     let other = server([Reply::error(400)]).await;
     let bench = Bench::new(&two(&one, &other));
     let outcome = bench.ask("default").await;
-    assert_eq!((outcome.error().kind, outcome.error().target.as_str()), (ModelErrorKind::Cut, "one/m"));
+    assert_eq!(
+        (outcome.error().kind, outcome.error().target.as_str()),
+        (ModelErrorKind::Cut, "one/m")
+    );
     assert!(outcome.error().message.contains("had been delivered"), "{}", outcome.error());
     bench.ledger.assert_balanced();
 }

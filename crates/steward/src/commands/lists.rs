@@ -104,7 +104,17 @@ pub(crate) async fn routes(client: &Client, command: Routes, form: Form) -> Resu
                 Form::Json => output::json(&standing),
                 Form::Text => show_list(
                     &standing["targets"],
-                    &["target", "rank", "breaker", "score", "in_flight", "window", "waiting", "ttft_ms", "failing"],
+                    &[
+                        "target",
+                        "rank",
+                        "breaker",
+                        "score",
+                        "in_flight",
+                        "window",
+                        "waiting",
+                        "ttft_ms",
+                        "failing",
+                    ],
                     form,
                 ),
             }

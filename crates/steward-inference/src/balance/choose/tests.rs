@@ -72,24 +72,15 @@ fn priority_goes_by_order_past_the_broken_and_the_full() {
         breaker: BreakerState::Open,
         ..known()
     };
-    let full = Known {
-        in_flight: 64,
-        ..known()
-    };
-    let unable = Known {
-        is_able: false,
-        ..known()
-    };
+    let full = Known { in_flight: 64, ..known() };
+    let unable = Known { is_able: false, ..known() };
     let inputs = inputs(Strategy::Priority, [unable, broken, full, known()]);
     assert_eq!(choose(&inputs, 0).to_vec(), [3, 2, 1, 0]);
 }
 
 #[test]
 fn who_waits_does_not_look_at_full_windows() {
-    let full = Known {
-        in_flight: 64,
-        ..known()
-    };
+    let full = Known { in_flight: 64, ..known() };
     let mut inputs = inputs(Strategy::Priority, [full, known()]);
     assert_eq!(first(&inputs), 1);
     inputs.when_full = WhenFull::Wait;
@@ -99,7 +90,10 @@ fn who_waits_does_not_look_at_full_windows() {
 #[test]
 fn weights_are_kept_to_the_percent() {
     let weighing = |weight: f64| Known { weight, ..known() };
-    let shares = shares(&inputs(Strategy::Weighted, [weighing(7.0), weighing(2.0), weighing(1.0), weighing(0.0)]));
+    let shares = shares(&inputs(
+        Strategy::Weighted,
+        [weighing(7.0), weighing(2.0), weighing(1.0), weighing(0.0)],
+    ));
     for (share, wanted) in shares.iter().zip([0.7, 0.2, 0.1, 0.0]) {
         assert!((share - wanted).abs() < 0.01, "{shares:?}");
     }
@@ -140,10 +134,7 @@ fn a_target_ten_times_slower_gets_next_to_nothing() {
 
 #[test]
 fn requests_in_flight_and_failures_make_a_target_slower() {
-    let busy = Known {
-        in_flight: 9,
-        ..known()
-    };
+    let busy = Known { in_flight: 9, ..known() };
     assert!(shares(&inputs(Strategy::Latency, [busy, known()]))[0] < 0.01);
     let failing = Known { failing: 0.9, ..known() };
     assert!(shares(&inputs(Strategy::Latency, [failing, known()]))[0] < 0.01);
