@@ -18,6 +18,10 @@ pub trait Operations: Send + Sync {
     fn explain(&self, request_id: &str) -> Option<Value>;
     /// How many input tokens a request has.
     fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>>;
+    /// The choice of a call computed again from what was known then.
+    fn replay(&self, request_id: &str) -> Option<Value>;
+    /// How a route and its targets stand now.
+    fn standing(&self, route: &str) -> Option<Value>;
 }
 
 /// What can be read.

@@ -16,8 +16,8 @@ use std::sync::{Arc, LazyLock};
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use steward_dialects::Dialect;
-use steward_inference::explain::Explanation;
-use steward_inference::route::ProviderTest;
+use steward_inference::explain::{Explanation, Replay};
+use steward_inference::route::{ProviderTest, RouteStanding};
 use steward_runtime::access::Right;
 use steward_runtime::approvals::ApprovalView;
 use steward_runtime::follow::Fact;
@@ -216,6 +216,16 @@ pub(crate) fn all() -> Vec<Route> {
             "/api/routes/explain/{id}",
             get(operations::explain),
             GET(READ, "Why a call went where it went", gives: Explanation)
+        ),
+        route!(
+            "/api/routes/replay/{id}",
+            get(operations::replay),
+            GET(READ, "The choice of a call computed again", gives: Replay)
+        ),
+        route!(
+            "/api/routes/{name}",
+            get(operations::standing),
+            GET(READ, "How a route and its targets stand now", gives: RouteStanding)
         ),
         route!("/api/providers", get(operations::providers), GET(READ, "Providers", gives: shapes::List<shapes::ProviderLine>)),
         route!(

@@ -10,6 +10,9 @@ use steward_dialects::egress::Quirks;
 use steward_domain::secret::Secret;
 
 mod duration;
+mod route;
+
+pub use route::{CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, WeightsConfig, WhenFull};
 
 /// One provider: who serves models, and how to reach it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -182,18 +185,50 @@ pub struct RouteConfig {
     /// When to leave a failing target alone.
     #[serde(default)]
     pub breaker: BreakerConfig,
+    /// What is wanted of an answer.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
+    /// What `adaptive` weighs.
+    #[serde(default)]
+    pub weights: WeightsConfig,
+    /// How many requests a target takes at once.
+    #[serde(default)]
+    pub congestion: CongestionConfig,
+    /// Asks the targets from time to time whether they are there; off unless said.
+    #[serde(default)]
+    pub probe: Option<ProbeConfig>,
+    /// A second attempt for late answers; off unless said, `{}` turns it on.
+    #[serde(default)]
+    pub hedge: Option<HedgeConfig>,
+    /// Identical requests of one tenant that are under way at the same time share one upstream request; off unless said.
+    #[serde(default)]
+    pub coalesce: bool,
+    /// A plain answer that breaks off is continued by another target where its dialect allows; on unless said.
+    #[serde(default = "yes")]
+    pub continuation: bool,
 }
 
 impl RouteConfig {
     /// A route with defaults and the given targets, in order.
     pub fn to(targets: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let target = |model: String| TargetConfig { model, weight: None };
+        let target = |model: String| TargetConfig {
+            model,
+            weight: None,
+            prefill: None,
+        };
         RouteConfig {
             strategy: Strategy::Priority,
             targets: targets.into_iter().map(|name| target(name.into())).collect(),
             timeout: TimeoutConfig::default(),
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
+            objective: ObjectiveConfig::default(),
+            weights: WeightsConfig::default(),
+            congestion: CongestionConfig::default(),
+            probe: None,
+            hedge: None,
+            coalesce: false,
+            continuation: true,
         }
     }
 }
@@ -205,6 +240,27 @@ pub enum Strategy {
     /// The first healthy one.
     #[default]
     Priority,
+    /// By the targets' weights, evenly spread.
+    Weighted,
+    /// The quicker of two, by recent times and requests in flight.
+    Latency,
+    /// The cheapest that meets the objective, cache hits counted.
+    Cost,
+    /// Latency, cost, health and headroom together, by `weights`.
+    Adaptive,
+}
+
+impl Strategy {
+    /// Its name, as written in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Priority => "priority",
+            Strategy::Weighted => "weighted",
+            Strategy::Latency => "latency",
+            Strategy::Cost => "cost",
+            Strategy::Adaptive => "adaptive",
+        }
+    }
 }
 
 /// One target of a route.
@@ -213,9 +269,12 @@ pub enum Strategy {
 pub struct TargetConfig {
     /// `provider/model`.
     pub model: String,
-    /// Its share, for strategies that weigh; `priority` goes by order.
+    /// Its share, for `weighted`; 1 unless said, 0 for none while another can answer.
     #[serde(default)]
     pub weight: Option<f64>,
+    /// Can it go on from the beginning of an answer? By its dialect unless said.
+    #[serde(default)]
+    pub prefill: Option<bool>,
 }
 
 /// How long to wait.
@@ -273,7 +332,7 @@ impl Default for RetryConfig {
 }
 
 /// When to leave a failing target alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
     /// This many failures …
@@ -286,6 +345,10 @@ pub struct BreakerConfig {
     #[serde(with = "duration::text")]
     #[schemars(with = "String")]
     pub cooldown: Duration,
+    /// From `min_requests` on this share of failures within `window` decides in place of their number; none unless said.
+    pub ratio: Option<f64>,
+    /// With so many requests within `window` the ratio decides; 20 unless said.
+    pub min_requests: u32,
 }
 
 impl Default for BreakerConfig {
@@ -294,6 +357,8 @@ impl Default for BreakerConfig {
             failures: 5,
             window: Duration::from_secs(60),
             cooldown: Duration::from_secs(30),
+            ratio: None,
+            min_requests: 20,
         }
     }
 }
@@ -319,6 +384,10 @@ impl ConfigError {
 
 fn one() -> u32 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {

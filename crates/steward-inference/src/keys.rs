@@ -2,7 +2,8 @@
 //!
 //! A refused key rests, a rate-limited one cools down; a scoped key never serves a caller outside its scope. Keys never show.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -11,7 +12,7 @@ use steward_domain::model::Caller;
 use steward_domain::secret::Secret;
 
 use crate::config::ProviderConfig;
-use crate::wait::{after, since};
+use crate::wait::after;
 
 /// A key that was refused is tried again after this: credit may have been added, a permission granted.
 const REFUSED_REST: Duration = Duration::from_secs(600);
@@ -32,20 +33,36 @@ pub(crate) struct ProviderKey {
     weight: u32,
     agents: Vec<String>,
     teams: Vec<String>,
-    state: Arc<Mutex<KeyState>>,
+    state: Arc<KeyState>,
 }
 
-#[derive(Debug, Default)]
+/// Instants in microseconds; in the past, they mean nothing.
+#[derive(Debug)]
 struct KeyState {
-    refused_until: Option<Timestamp>,
-    cooling_until: Option<Timestamp>,
+    /// Tells keys apart for as long as the process lives, without showing them.
+    number: u64,
+    refused_until_us: AtomicI64,
+    cooling_until_us: AtomicI64,
+}
+
+impl Default for KeyState {
+    fn default() -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        KeyState {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            refused_until_us: AtomicI64::new(i64::MIN),
+            cooling_until_us: AtomicI64::new(i64::MIN),
+        }
+    }
 }
 
 /// The outcome of looking for a key.
 #[derive(Debug)]
 pub(crate) enum Pick {
-    /// Use this one.
-    Key(Arc<ProviderKey>),
+    /// Use this one, at this position.
+    Key(usize, Arc<ProviderKey>),
+    /// All usable ones have as many requests under way as they may; this one has the shortest queue.
+    Full(usize),
     /// All usable keys cool down for at least this long.
     Wait(Duration),
     /// There is none, and why.
@@ -90,28 +107,74 @@ impl KeyRing {
         self.keys.iter()
     }
 
-    /// A key for the next call, by weight among those that are ready.
-    pub(crate) fn pick(&self, caller: &Caller, team: Option<&str>, now: Timestamp) -> Pick {
+    /// Is any key for certain teams only?
+    pub(crate) fn has_team_scopes(&self) -> bool {
+        self.keys.iter().any(|key| !key.teams.is_empty())
+    }
+
+    /// A key for the next call, by weight among those that are ready. `queue` tells how many wait for the key at a position, `None`
+    /// when it has room.
+    pub(crate) fn pick(&self, caller: &Caller, team: Option<&str>, now: Timestamp, queue: impl Fn(usize) -> Option<usize>) -> Pick {
         if self.keys.is_empty() {
             return Pick::None("no key is configured");
         }
-        let allowed: Vec<_> = self.keys.iter().filter(|key| key.serves(caller, team)).collect();
-        if allowed.is_empty() {
-            return Pick::None("this caller may use no key");
-        }
-        let mut ready = Vec::new();
-        let mut soonest: Option<Duration> = None;
-        for key in allowed {
-            match key.readiness(now) {
-                Readiness::Ready => ready.push(key),
-                Readiness::Cooling(wait) => soonest = Some(soonest.map_or(wait, |other| other.min(wait))),
+        let now_us = now.as_microsecond();
+        let mut found = Found::default();
+        for (position, key) in self.keys.iter().enumerate() {
+            if !key.serves(caller, team) {
+                continue;
+            }
+            found.is_allowed = true;
+            match key.readiness(now_us) {
+                Readiness::Ready => match queue(position) {
+                    None => found.ready(position, key.weight),
+                    Some(waiting) => found.full(position, waiting),
+                },
+                Readiness::Cooling(wait) => found.soonest = Some(found.soonest.map_or(wait, |other| other.min(wait))),
                 Readiness::Refused => {}
             }
         }
-        match (by_weight(&ready), soonest) {
-            (Some(key), _) => Pick::Key(Arc::clone(key)),
-            (None, Some(wait)) => Pick::Wait(wait),
-            (None, None) => Pick::None("every key was refused"),
+        found.pick(&self.keys)
+    }
+}
+
+/// What a look at the keys has found.
+#[derive(Default)]
+struct Found {
+    is_allowed: bool,
+    ready: Option<usize>,
+    ready_weight: u64,
+    /// The shortest queue and its position.
+    full: Option<(usize, usize)>,
+    soonest: Option<Duration>,
+}
+
+impl Found {
+    /// One of those seen so far stays, each with a chance by its weight.
+    fn ready(&mut self, position: usize, weight: u32) {
+        self.ready_weight += u64::from(weight);
+        let is_taken = match self.ready {
+            None => true,
+            Some(_) => weight > 0 && rand::rng().random_range(0..self.ready_weight) < u64::from(weight),
+        };
+        if is_taken {
+            self.ready = Some(position);
+        }
+    }
+
+    fn full(&mut self, position: usize, waiting: usize) {
+        if self.full.is_none_or(|(shortest, _)| waiting < shortest) {
+            self.full = Some((waiting, position));
+        }
+    }
+
+    fn pick(self, keys: &[Arc<ProviderKey>]) -> Pick {
+        match (self.ready, self.full, self.soonest) {
+            (Some(position), _, _) => Pick::Key(position, Arc::clone(&keys[position])),
+            (None, Some((_, position)), _) => Pick::Full(position),
+            (None, None, Some(wait)) => Pick::Wait(wait),
+            (None, None, None) if self.is_allowed => Pick::None("every key was refused"),
+            (None, None, None) => Pick::None("this caller may use no key"),
         }
     }
 }
@@ -128,14 +191,26 @@ impl ProviderKey {
         &self.value
     }
 
+    /// Tells it apart from others without showing it.
+    pub(crate) fn number(&self) -> u64 {
+        self.state.number
+    }
+
     /// The provider refused it: it rests.
     pub(crate) fn refuse(&self, now: Timestamp) {
-        self.lock().refused_until = Some(after(now, REFUSED_REST));
+        let until = after(now, REFUSED_REST).as_microsecond();
+        self.state.refused_until_us.fetch_max(until, Ordering::Relaxed);
     }
 
     /// The provider asked to wait: it cools down.
     pub(crate) fn cool(&self, now: Timestamp, wait: Duration) {
-        self.lock().cooling_until = Some(after(now, wait.min(COOLING_LIMIT)));
+        let until = after(now, wait.min(COOLING_LIMIT)).as_microsecond();
+        self.state.cooling_until_us.store(until, Ordering::Relaxed);
+    }
+
+    /// Is it neither refused nor cooling down?
+    pub(crate) fn is_ready(&self, now: Timestamp) -> bool {
+        matches!(self.readiness(now.as_microsecond()), Readiness::Ready)
     }
 
     fn serves(&self, caller: &Caller, team: Option<&str>) -> bool {
@@ -145,34 +220,16 @@ impl ProviderKey {
         is_within(&self.agents, agent) && is_within(&self.teams, team)
     }
 
-    fn readiness(&self, now: Timestamp) -> Readiness {
-        let state = self.lock();
-        if state.refused_until.is_some_and(|until| now < until) {
+    fn readiness(&self, now_us: i64) -> Readiness {
+        if now_us < self.state.refused_until_us.load(Ordering::Relaxed) {
             return Readiness::Refused;
         }
-        match state.cooling_until {
-            Some(until) if now < until => Readiness::Cooling(since(until, now)),
-            Some(_) | None => Readiness::Ready,
+        let cooling_us = self.state.cooling_until_us.load(Ordering::Relaxed).saturating_sub(now_us);
+        match u64::try_from(cooling_us) {
+            Ok(left_us) if left_us > 0 => Readiness::Cooling(Duration::from_micros(left_us)),
+            Ok(_) | Err(_) => Readiness::Ready,
         }
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, KeyState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn by_weight<'a>(ready: &[&'a Arc<ProviderKey>]) -> Option<&'a Arc<ProviderKey>> {
-    let total: u64 = ready.iter().map(|key| u64::from(key.weight)).sum();
-    if total == 0 {
-        return ready.first().copied();
-    }
-    let mut point = rand::rng().random_range(0..total);
-    ready.iter().copied().find(|key| {
-        let weight = u64::from(key.weight);
-        let is_hit = point < weight;
-        point = point.saturating_sub(weight);
-        is_hit
-    })
 }
 
 #[cfg(test)]

@@ -96,15 +96,22 @@ impl HttpProvider {
     /// # Errors
     /// The connection failed.
     pub(crate) async fn list_models(&self, endpoint: &Endpoint, key: Option<&Secret<String>>) -> Result<u16, ModelError> {
-        let mut headers = auth_headers(endpoint.auth, key)?;
         let path = match endpoint.dialect {
-            Dialect::OpenAiChat | Dialect::OpenAiResponses => "/v1/models",
-            Dialect::Anthropic => {
-                headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-                "/v1/models"
-            }
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => "/v1/models",
             Dialect::Gemini => "/v1beta/models",
         };
+        self.look(endpoint, key, path).await
+    }
+
+    /// Asks for `path` below the provider's address and gives the status.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(crate) async fn look(&self, endpoint: &Endpoint, key: Option<&Secret<String>>, path: &str) -> Result<u16, ModelError> {
+        let mut headers = auth_headers(endpoint.auth, key)?;
+        if endpoint.dialect == Dialect::Anthropic {
+            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        }
         let url = join_url(&endpoint.base_url, path);
         let response = self.client.get(url).headers(headers).send().await;
         Ok(response.map_err(|error| network(error, "the request failed"))?.status().as_u16())

@@ -11,32 +11,40 @@ use steward_domain::clock::Clock;
 use steward_domain::id::RequestId;
 use steward_domain::meter::Meter;
 use steward_domain::model::{Caller, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest};
-use steward_domain::money::Usd;
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::catalog::price::ModelPrice;
 use crate::config::ConfigError;
-use crate::explain::{Candidate, CandidatePrice, Explanation, Record, Records};
-use crate::health::Health;
+use crate::estimate::estimate_tokens;
+use crate::explain::{Explanation, Record, Records, Replay};
+use crate::needs::Needs;
 use crate::provider::{ClientError, HttpProvider};
-use crate::tables::{Plan, RouterTables, Tables, Target};
+use crate::tables::{Plan, RouterTables, Tables};
 
 mod bill;
 mod call;
+mod coalesce;
+mod continuation;
 mod count;
+mod hedge;
+mod launch;
 mod leg;
 mod live;
 mod outcome;
 mod probe;
+mod seat;
+mod standing;
+mod watch;
 
 pub use count::TokenCount;
 pub use probe::ProviderTest;
+pub use standing::{RouteStanding, TargetStanding};
 
 use call::Call;
+use coalesce::Flights;
 use live::Live;
-
-const TOKENS_PER_MTOK: u64 = 1_000_000;
+use outcome::Failures;
 
 /// Tells the team of a caller, for keys that are scoped to teams.
 pub type TeamOf = Arc<dyn Fn(&Caller) -> Option<String> + Send + Sync>;
@@ -67,7 +75,6 @@ pub enum RouterError {
 /// Routes calls to targets.
 pub struct Router {
     tables: ArcSwap<Tables>,
-    records: Records,
     shared: Arc<Shared>,
 }
 
@@ -77,8 +84,9 @@ pub(crate) struct Shared {
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) team_of: Option<TeamOf>,
-    pub(crate) health: Health,
     pub(crate) tracker: TaskTracker,
+    records: Records,
+    flights: Arc<Flights>,
 }
 
 impl Router {
@@ -90,14 +98,14 @@ impl Router {
         let tables = Tables::build(parts.tables, None)?;
         Ok(Router {
             tables: ArcSwap::from_pointee(tables),
-            records: Records::default(),
             shared: Arc::new(Shared {
                 http: HttpProvider::new()?,
                 meter: parts.meter,
                 clock: parts.clock,
                 team_of: parts.team_of,
-                health: Health::default(),
                 tracker: TaskTracker::new(),
+                records: Records::default(),
+                flights: Arc::default(),
             }),
         })
     }
@@ -140,7 +148,12 @@ impl Router {
 
     /// How a call was decided, for the last few thousand calls.
     pub fn explain(&self, request: &RequestId) -> Option<Explanation> {
-        self.records.find(request)
+        self.shared.records.find(request).map(|record| record.explain())
+    }
+
+    /// The choice of a call computed again from what was known then, for the last few thousand calls.
+    pub fn replay(&self, request: &RequestId) -> Option<Replay> {
+        self.shared.records.find(request).map(|record| record.replay())
     }
 
     /// Resolves when every call that has ended is booked. New calls may still come.
@@ -149,35 +162,36 @@ impl Router {
         self.shared.tracker.wait().await;
         self.shared.tracker.reopen();
     }
+}
 
-    fn begin(&self, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> Call {
-        let record = Record::new(self.explanation(&plan));
+impl Shared {
+    /// Notes the choice of a call and makes it ready to open.
+    fn begin(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> Box<Call> {
+        let started_at = self.clock.now();
+        let input_tokens = estimate_tokens(&request);
+        let needs = Needs::of(&request, input_tokens);
+        let inputs = plan.inputs(input_tokens, started_at, |target| needs.gap(&target.known).is_none());
+        let record = Record::new(&plan, needs, started_at, inputs);
         self.records.keep(&caller.request, record.clone());
-        Call::new(Arc::clone(&self.shared), plan, request, caller, record)
+        Box::new(Call {
+            shared: Arc::clone(self),
+            plan,
+            request,
+            caller: Arc::new(caller),
+            needs,
+            started_at,
+            input_tokens,
+            attempts: 0,
+            failures: Failures::default(),
+            order: record.order(),
+            next: 0,
+            record,
+        })
     }
 
-    fn explanation(&self, plan: &Plan) -> Explanation {
-        let now = self.shared.clock.now();
-        let tables = self.tables.load();
-        let candidate = |target: &Arc<Target>| Candidate {
-            target: target.name.to_string(),
-            score: None,
-            state: self
-                .shared
-                .health
-                .of(&target.name)
-                .breaker_state(&plan.breaker, now)
-                .name()
-                .to_owned(),
-            price: tables.catalog.price_of(&target.name).map(shown_price),
-        };
-        Explanation {
-            route: plan.name.clone(),
-            strategy: plan.strategy,
-            chosen: None,
-            candidates: plan.targets.iter().map(candidate).collect(),
-            attempts: Vec::new(),
-        }
+    /// A call of its own.
+    fn call(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
+        stream::unfold(Phase::Opening(self.begin(plan, request, caller)), Phase::next).boxed()
     }
 }
 
@@ -185,7 +199,8 @@ impl Model for Router {
     fn stream(&self, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
         let plan = self.tables.load().resolve(&request.model);
         match plan {
-            Ok(plan) => stream::unfold(Phase::Opening(Box::new(self.begin(plan, request, caller))), Phase::next).boxed(),
+            Ok(plan) if plan.coalesces => coalesce::join(&self.shared, plan, request, caller),
+            Ok(plan) => self.shared.call(plan, request, caller),
             Err(error) => stream::iter([ModelEvent::Failed(error)]).boxed(),
         }
     }
@@ -232,15 +247,6 @@ pub(crate) fn kind_name(kind: ModelErrorKind) -> &'static str {
         ModelErrorKind::NoTarget => "no_target",
         ModelErrorKind::Cut => "cut",
         ModelErrorKind::Malformed => "malformed",
-    }
-}
-
-fn shown_price(price: ModelPrice) -> CandidatePrice {
-    let per_mtok = |per_token: Usd| per_token.times(TOKENS_PER_MTOK).to_string();
-    CandidatePrice {
-        input_usd_per_mtok: per_mtok(price.input),
-        output_usd_per_mtok: per_mtok(price.output),
-        version: price.version,
     }
 }
 

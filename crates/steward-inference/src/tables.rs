@@ -3,20 +3,26 @@
 //! Built once for each configuration and never changed: a call keeps the tables it began with.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use steward_dialects::Dialect;
 use steward_dialects::egress::Quirks;
 use steward_domain::model::{Model, ModelError, ModelErrorKind};
 
 use crate::catalog::{Catalog, KnownModel};
-use crate::config::{
-    AuthStyle, BreakerConfig, ConfigError, ProviderConfig, ProviderDialect, RetryConfig, RouteConfig, Strategy, TimeoutConfig,
-};
+use crate::config::{AuthStyle, ConfigError, ProviderConfig, ProviderDialect, RouteConfig, TargetConfig};
+use crate::health::Health;
 use crate::keys::KeyRing;
+
+mod plan;
+
+pub(crate) use plan::{Place, Plan, Target};
 
 /// The most characters of a model's name.
 const NAME_LIMIT_BYTES: usize = 200;
+
+/// Plans kept for targets that were asked for by name.
+const DIRECT_LIMIT: usize = 1_024;
 
 /// What a router works from. Keys are resolved.
 #[derive(Clone)]
@@ -37,6 +43,8 @@ pub(crate) struct Tables {
     pub(crate) providers: BTreeMap<String, Arc<Provider>>,
     routes: BTreeMap<String, Arc<Plan>>,
     models: HashMap<String, Arc<dyn Model>>,
+    health: Arc<Health>,
+    direct: RwLock<HashMap<String, Arc<Plan>>>,
 }
 
 /// A provider over HTTP, or this process.
@@ -75,43 +83,20 @@ pub(crate) struct Endpoint {
     pub(crate) quirks: Quirks,
 }
 
-/// A route, or one target asked for by name.
-pub(crate) struct Plan {
-    pub(crate) name: String,
-    pub(crate) strategy: Strategy,
-    pub(crate) targets: Vec<Arc<Target>>,
-    pub(crate) timeout: TimeoutConfig,
-    pub(crate) retry: RetryConfig,
-    pub(crate) breaker: BreakerConfig,
-}
-
-/// One model at one provider.
-pub(crate) struct Target {
-    /// `provider/model`.
-    pub(crate) name: Arc<str>,
-    /// The provider's own name for the model.
-    pub(crate) model: String,
-    pub(crate) place: Place,
-    pub(crate) known: KnownModel,
-}
-
-/// Where a target is.
-pub(crate) enum Place {
-    Http { provider: Arc<Provider>, endpoint: Endpoint },
-    Local(Arc<dyn Model>),
-}
-
 impl Tables {
-    /// Checks the tables. Keys known to `before` keep their state.
+    /// Checks the tables. What `before` knew of keys and targets stays known.
     pub(crate) fn build(parts: RouterTables, before: Option<&Tables>) -> Result<Self, ConfigError> {
         let mut tables = Tables {
             providers: providers(&parts, before)?,
             catalog: Arc::new(parts.catalog),
             routes: BTreeMap::new(),
             models: parts.models,
+            health: before.map(|tables| Arc::clone(&tables.health)).unwrap_or_default(),
+            direct: RwLock::default(),
         };
         for (name, route) in &parts.routes {
-            let plan = tables.plan(name, route)?;
+            let old = before.and_then(|tables| tables.routes.get(name));
+            let plan = tables.plan(name, route, old.map(|plan| &**plan))?;
             tables.routes.insert(name.clone(), Arc::new(plan));
         }
         Ok(tables)
@@ -122,18 +107,29 @@ impl Tables {
         if let Some(plan) = self.routes.get(model) {
             return Ok(Arc::clone(plan));
         }
-        let target = self
-            .target(model)
-            .map_err(|problem| ModelError::new(ModelErrorKind::NotFound, problem))?;
+        if let Some(plan) = self.direct.read().unwrap_or_else(PoisonError::into_inner).get(model) {
+            return Ok(Arc::clone(plan));
+        }
         let route = RouteConfig::to([model]);
-        Ok(Arc::new(Plan {
-            name: model.to_owned(),
-            strategy: route.strategy,
-            targets: vec![Arc::new(target)],
-            timeout: route.timeout,
-            retry: route.retry,
-            breaker: route.breaker,
-        }))
+        let target = self
+            .target(&route.targets[0], &route)
+            .map_err(|problem| ModelError::new(ModelErrorKind::NotFound, problem))?;
+        let plan = Arc::new(Plan::new(model, &route, vec![Arc::new(target)]));
+        let mut direct = self.direct.write().unwrap_or_else(PoisonError::into_inner);
+        if direct.len() < DIRECT_LIMIT {
+            direct.insert(model.to_owned(), Arc::clone(&plan));
+        }
+        Ok(plan)
+    }
+
+    /// The plan of a route; `None` when there is no such route.
+    pub(crate) fn route(&self, name: &str) -> Option<&Arc<Plan>> {
+        self.routes.get(name)
+    }
+
+    /// The plans of all routes.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.routes.values().map(|plan| &**plan)
     }
 
     /// The names of the routes.
@@ -141,94 +137,73 @@ impl Tables {
         self.routes.keys()
     }
 
-    fn plan(&self, name: &str, route: &RouteConfig) -> Result<Plan, ConfigError> {
-        let place = format!("routes.{name}");
-        if name.contains('/') {
-            return Err(ConfigError::new(
-                place,
-                "a route's name has no slash: with one it would be a model's",
-            ));
-        }
-        if route.targets.is_empty() {
-            return Err(ConfigError::new(format!("{place}.targets"), "a route needs at least one target"));
-        }
-        let is_patient = [
-            Some(route.timeout.between_tokens),
-            Some(route.timeout.total),
-            route.timeout.first_token,
-        ]
-        .into_iter()
-        .flatten()
-        .all(|limit| !limit.is_zero());
-        if !is_patient {
-            return Err(ConfigError::new(
-                format!("{place}.timeout"),
-                "a time-out must be longer than nothing",
-            ));
-        }
-        if route.breaker.failures == 0 {
-            return Err(ConfigError::new(format!("{place}.breaker.failures"), "it must be at least 1"));
-        }
+    fn plan(&self, name: &str, route: &RouteConfig, old: Option<&Plan>) -> Result<Plan, ConfigError> {
+        plan::check(name, route)?;
         let mut targets = Vec::new();
-        for (index, target) in route.targets.iter().enumerate() {
-            let target = self
-                .target(&target.model)
-                .map_err(|problem| ConfigError::new(format!("{place}.targets[{index}]"), problem))?;
+        for (index, config) in route.targets.iter().enumerate() {
+            let mut target = self
+                .target(config, route)
+                .map_err(|problem| ConfigError::new(format!("routes.{name}.targets[{index}]"), problem))?;
+            if let Some(known) = old.and_then(|plan| plan.targets.iter().find(|known| known.name == target.name)) {
+                target.attained = Arc::clone(&known.attained);
+            }
             targets.push(Arc::new(target));
         }
-        Ok(Plan {
-            name: name.to_owned(),
-            strategy: route.strategy,
-            targets,
-            timeout: route.timeout,
-            retry: route.retry,
-            breaker: route.breaker,
-        })
+        Ok(Plan::new(name, route, targets))
     }
 
-    fn target(&self, name: &str) -> Result<Target, String> {
+    fn target(&self, config: &TargetConfig, route: &RouteConfig) -> Result<Target, String> {
+        let name = config.model.as_str();
         let well_formed = name
             .split_once('/')
             .filter(|(_, model)| !model.is_empty() && name.len() <= NAME_LIMIT_BYTES);
         let Some((provider_name, model)) = well_formed else {
             return Err(format!("there is no route or model {:?}{}", clipped(name), self.near(name)));
         };
+        let known = self.catalog.model(name).cloned().unwrap_or_default();
+        let place = self.place(name, (provider_name, model), &known)?;
+        let name: Arc<str> = name.into();
+        let health = self.health.of(&name);
+        let lanes = place.key_numbers().map(|number| health.lane(number, &route.congestion)).collect();
+        Ok(Target {
+            model: model.to_owned(),
+            price: self.catalog.price_of(&name),
+            weight: config.weight.unwrap_or(1.0),
+            can_prefill: config.prefill.unwrap_or_else(|| place.can_prefill()),
+            attained: Arc::default(),
+            name,
+            place,
+            known,
+            health,
+            lanes,
+        })
+    }
+
+    fn place(&self, name: &str, (provider_name, model): (&str, &str), known: &KnownModel) -> Result<Place, String> {
         if provider_name == "local" {
-            return self.local_target(name, model);
+            return self.local_place(name, model);
         }
         let Some(provider) = self.providers.get(provider_name) else {
             return Err(format!("there is no provider {provider_name:?}{}", self.near(name)));
         };
-        let known = self.catalog.model(name).cloned().unwrap_or_default();
         let Reach::Http(endpoint) = &provider.reach else {
-            return self.local_target(name, model);
+            return self.local_place(name, model);
         };
         let endpoint = Endpoint {
             quirks: known.quirks.unwrap_or(endpoint.quirks),
             ..endpoint.clone()
         };
-        Ok(Target {
-            name: name.into(),
-            model: model.to_owned(),
-            place: Place::Http {
-                provider: Arc::clone(provider),
-                endpoint,
-            },
-            known,
+        Ok(Place::Http {
+            provider: Arc::clone(provider),
+            endpoint,
         })
     }
 
-    fn local_target(&self, name: &str, model: &str) -> Result<Target, String> {
+    fn local_place(&self, name: &str, model: &str) -> Result<Place, String> {
         let local_name = format!("local/{model}");
-        let Some(running) = self.models.get(&local_name) else {
-            return Err(format!("there is no model {local_name:?} on this machine{}", self.near(name)));
-        };
-        Ok(Target {
-            name: name.into(),
-            model: model.to_owned(),
-            place: Place::Local(Arc::clone(running)),
-            known: self.catalog.model(name).cloned().unwrap_or_default(),
-        })
+        let running = self.models.get(&local_name);
+        let missing = || format!("there is no model {local_name:?} on this machine{}", self.near(name));
+        Ok(Place::Local(Arc::clone(running.ok_or_else(missing)?)))
     }
 
     /// `; did you mean …?` with the nearest names, or nothing.

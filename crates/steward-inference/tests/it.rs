@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/balance.rs"]
+mod balance;
 #[path = "it/bench.rs"]
 mod bench;
+#[path = "it/coalesce.rs"]
+mod coalesce;
+#[path = "it/continuation.rs"]
+mod continuation;
 #[path = "it/dialects.rs"]
 mod dialects;
 #[path = "it/fallback.rs"]
@@ -14,3 +20,7 @@ mod keys;
 mod local;
 #[path = "it/money.rs"]
 mod money;
+#[path = "it/probes.rs"]
+mod probes;
+#[path = "it/sim.rs"]
+mod sim;

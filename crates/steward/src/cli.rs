@@ -228,8 +228,18 @@ pub(crate) enum Providers {
 pub(crate) enum Routes {
     /// List them with their targets
     List,
+    /// Show how a route and its targets stand now
+    Show {
+        /// Its name
+        name: String,
+    },
     /// Show why a call went where it went
     Explain {
+        /// The request's id
+        request: String,
+    },
+    /// Compute the choice of a call again from what was known then; fails if it comes out otherwise
+    Replay {
         /// The request's id
         request: String,
     },

@@ -16,7 +16,7 @@ use steward_gateway::shapes::{
 use steward_inference::catalog::price::ModelPrice;
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
-use steward_inference::route::TokenCount;
+use steward_inference::route::{RouteStanding, TokenCount};
 use steward_runtime::config::{Agent, ModelFacts};
 use steward_runtime::error::ServiceError;
 
@@ -83,6 +83,17 @@ impl Operations for HouseOperations {
 
     fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>> {
         async move { self.house.router.count_tokens(request, &caller).await }.boxed()
+    }
+
+    fn replay(&self, request_id: &str) -> Option<Value> {
+        self.house
+            .router
+            .replay(&RequestId::from_text(request_id))
+            .map(|replay| json!(replay))
+    }
+
+    fn standing(&self, route: &str) -> Option<Value> {
+        self.house.router.standing(route).map(|standing| json!(standing))
     }
 }
 
@@ -196,13 +207,13 @@ fn dialect_name(dialect: ProviderDialect) -> &'static str {
 }
 
 fn routes(house: &House) -> List<RouteLine> {
-    let line = |(name, targets)| RouteLine {
-        name,
-        strategy: "priority".to_owned(),
-        targets,
+    let line = |standing: RouteStanding| RouteLine {
+        name: standing.name,
+        strategy: standing.strategy.name().to_owned(),
+        targets: standing.targets.into_iter().map(|target| target.target).collect(),
     };
     List {
-        items: house.facts.routes().into_iter().map(line).collect(),
+        items: house.router.standings().into_iter().map(line).collect(),
     }
 }
 

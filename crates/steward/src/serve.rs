@@ -79,12 +79,15 @@ pub(crate) async fn run(home: &Home, bind: Option<String>) -> Result<()> {
         ));
     }
     let watcher = tokio::spawn(watch_configuration(home.clone(), Arc::clone(&server.house), seen));
+    let router = Arc::clone(&server.house.router);
+    let prober = tokio::spawn(async move { router.watch().await });
     tokio::select! {
         _ = signals.0.recv() => {}
         _ = signals.1.recv() => {}
     }
     info!("stopping; open turns go on at the next start");
     watcher.abort();
+    prober.abort();
     server.stop().await;
     home.withdraw(pid);
     Ok(())

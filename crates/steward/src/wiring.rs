@@ -264,11 +264,6 @@ impl Facts {
     pub(crate) fn local_models(&self) -> Vec<String> {
         self.state.load().local.clone()
     }
-
-    /// The routes with their targets.
-    pub(crate) fn routes(&self) -> BTreeMap<String, Vec<String>> {
-        self.state.load().routes.clone()
-    }
 }
 
 impl ModelFacts for Facts {

@@ -102,8 +102,21 @@ pub(crate) async fn backup(State(gateway): State<Arc<Gateway>>) -> Result<Json<V
 
 /// `GET /api/routes/explain/{id}`.
 pub(crate) async fn explain(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let record = gateway.operations.explain(&id);
-    record
+    found(gateway.operations.explain(&id), "request", &id)
+}
+
+/// `GET /api/routes/replay/{id}`.
+pub(crate) async fn replay(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    found(gateway.operations.replay(&id), "request", &id)
+}
+
+/// `GET /api/routes/{name}`.
+pub(crate) async fn standing(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    found(gateway.operations.standing(&name), "route", &name)
+}
+
+fn found(value: Option<Value>, what: &str, name: &str) -> Result<Json<Value>, ApiError> {
+    value
         .map(Json)
-        .ok_or_else(|| ApiError::new(404, "not_found", json!({"request": id}).to_string()))
+        .ok_or_else(|| ApiError::new(404, "not_found", json!({what: name}).to_string()))
 }

@@ -62,7 +62,7 @@ fn the_example_of_the_contract_is_read_but_for_what_comes_later() {
 #[test]
 fn unknown_keys_and_words_are_refused() {
     refused("[providers.x]\nbase_ulr = \"http://a\"", "base_ulr");
-    refused("[routes.x]\ntargets = []\nstrategy = \"latency\"", "latency");
+    refused("[routes.x]\ntargets = []\nstrategy = \"fastest\"", "fastest");
     refused("[routes.x]\ntargets = []\ncache = { exact = true }", "cache");
     refused(
         "[routes.x]\ntargets = []\ntimeout = { total = \"soon\" }",
@@ -98,4 +98,36 @@ fn durations_are_read_as_people_write_them() {
     for text in ["", "s", "10", "10x", "-1s", "1.5s"] {
         assert_eq!(duration::parse(text), None, "{text}");
     }
+}
+
+#[test]
+fn the_finer_keys_of_a_route_are_read() {
+    let file = read(
+        r#"
+        [routes.fast]
+        strategy = "adaptive"
+        targets = [ { model = "a/x", weight = 2 }, { model = "b/x", prefill = true } ]
+        objective = { ttft = "500ms", tpot = "50ms", share = 0.95 }
+        weights = { latency = 0.5, cost = 0.5 }
+        congestion = { start = 8, when_full = "wait", queue = 10, wait = "2s" }
+        breaker = { ratio = 0.5, min_requests = 50 }
+        probe = { every = "30s", path = "/health" }
+        hedge = {}
+        coalesce = true
+        continuation = false
+        "#,
+    )
+    .unwrap();
+    let route = &file.routes["fast"];
+    assert_eq!(route.objective.ttft, Some(Duration::from_millis(500)));
+    assert_eq!((route.weights.latency, route.weights.health), (0.5, 0.2));
+    assert_eq!(
+        (route.congestion.when_full, route.congestion.wait),
+        (WhenFull::Wait, Duration::from_secs(2))
+    );
+    assert_eq!((route.breaker.ratio, route.breaker.failures), (Some(0.5), 5));
+    assert_eq!(route.hedge, Some(HedgeConfig::default()));
+    assert!(route.coalesce && !route.continuation);
+    assert_eq!(route.targets[1].prefill, Some(true));
+    assert!(RouteConfig::to(["a/x"]).continuation && RouteConfig::to(["a/x"]).hedge.is_none());
 }

@@ -23,8 +23,9 @@ fn ring(text: &str) -> KeyRing {
 }
 
 fn picked(ring: &KeyRing, now: Timestamp) -> String {
-    match ring.pick(&caller(None), None, now) {
-        Pick::Key(key) => key.value().expose().clone(),
+    match ring.pick(&caller(None), None, now, |_| None) {
+        Pick::Key(_, key) => key.value().expose().clone(),
+        Pick::Full(position) => format!("full {position}"),
         Pick::Wait(wait) => format!("wait {}", wait.as_secs()),
         Pick::None(reason) => reason.to_owned(),
     }
@@ -56,8 +57,8 @@ fn a_cooling_key_steps_aside() {
 fn a_scoped_key_serves_only_its_scope() {
     let ring = ring("keys = [{ value = \"a\", agents = [\"main\"] }, { value = \"t\", teams = [\"support\"] }]");
     assert_eq!(picked(&ring, at(0)), "this caller may use no key");
-    assert!(matches!(ring.pick(&caller(Some("main")), None, at(0)), Pick::Key(key) if key.value().expose() == "a"));
-    assert!(matches!(ring.pick(&caller(None), Some("support"), at(0)), Pick::Key(key) if key.value().expose() == "t"));
+    assert!(matches!(ring.pick(&caller(Some("main")), None, at(0), |_| None), Pick::Key(_, key) if key.value().expose() == "a"));
+    assert!(matches!(ring.pick(&caller(None), Some("support"), at(0), |_| None), Pick::Key(_, key) if key.value().expose() == "t"));
 }
 
 #[test]
@@ -67,4 +68,14 @@ fn a_new_configuration_keeps_what_is_known_of_a_key() {
     let config = toml::from_str("api_keys = [\"a\", \"c\"]").unwrap();
     let next = KeyRing::new(&config, Some(&before));
     assert_eq!(picked(&next, at(1)), "c");
+}
+
+#[test]
+fn a_key_without_room_steps_aside_and_the_shortest_queue_is_told() {
+    let ring = ring("api_keys = [\"a\", \"b\", \"c\"]");
+    let pick = |queues: [Option<usize>; 3]| ring.pick(&caller(None), None, at(0), move |position| queues[position]);
+    for _ in 0..20 {
+        assert!(matches!(pick([Some(0), None, Some(2)]), Pick::Key(1, _)));
+    }
+    assert!(matches!(pick([Some(4), Some(3), Some(9)]), Pick::Full(1)));
 }

@@ -3,6 +3,7 @@
 //! Also when the caller goes away: what is still open when a bill is dropped is closed in the background.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use steward_domain::clock::Timestamp;
 use steward_domain::meter::SettledCall;
@@ -12,10 +13,17 @@ use steward_domain::usage::{Usage, UsageSource};
 use tokio::runtime::Handle;
 
 use super::Shared;
+use crate::tables::Plan;
 use crate::wait::ms_since;
 
 /// What a caller's going away is called in the ledger.
 const CANCELLED: &str = "cancelled";
+
+/// What losing to a second attempt is called in the ledger.
+const LOST: &str = "hedge_lost";
+
+/// Is true while two attempts race: whoever is dropped then has lost, and is booked so.
+pub(crate) type Race = Arc<AtomicBool>;
 
 /// A reservation on the way to its settlement.
 pub(crate) struct Bill {
@@ -28,10 +36,12 @@ pub(crate) struct Bill {
 pub(crate) struct BillParts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) caller: Arc<Caller>,
-    pub(crate) route: String,
+    pub(crate) route: Arc<Plan>,
     pub(crate) target: Arc<str>,
     /// When the call came in.
     pub(crate) started_at: Timestamp,
+    /// The race it is in, with the tokens that were sent.
+    pub(crate) race: Option<(Race, u64)>,
 }
 
 enum BillState {
@@ -54,6 +64,16 @@ impl Bill {
             parts,
             state: BillState::Reserved,
         }
+    }
+
+    /// From now on it counts as lost when it is dropped while `race` says so.
+    pub(crate) fn enter_race(&mut self, race: Race, input_tokens: u64) {
+        self.parts.race = Some((race, input_tokens));
+    }
+
+    /// The race it is in.
+    pub(crate) fn race(&self) -> Option<Race> {
+        self.parts.race.as_ref().map(|(race, _)| Arc::clone(race))
     }
 
     /// Notes what was used, should the bill be dropped without a word.
@@ -81,6 +101,12 @@ impl Bill {
 }
 
 impl BillParts {
+    /// The tokens that were sent by an attempt that is losing its race.
+    fn lost_tokens(&self) -> Option<u64> {
+        let (race, input_tokens) = self.race.as_ref()?;
+        race.load(Ordering::Acquire).then_some(*input_tokens)
+    }
+
     async fn finish(self, state: BillState, status: String) -> Usd {
         let (usage, source, first_token_ms) = match state {
             BillState::Used {
@@ -96,7 +122,7 @@ impl BillParts {
         };
         let call = SettledCall {
             caller: &self.caller,
-            route: &self.route,
+            route: &self.route.name,
             target: &self.target,
             usage,
             source,
@@ -113,8 +139,20 @@ impl Drop for Bill {
         if matches!(self.state, BillState::Closed) {
             return;
         }
-        let state = std::mem::replace(&mut self.state, BillState::Closed);
-        let task = self.parts.clone().finish(state, CANCELLED.to_owned());
+        let mut state = std::mem::replace(&mut self.state, BillState::Closed);
+        let mut status = CANCELLED;
+        if let Some(input) = self.parts.lost_tokens() {
+            status = LOST;
+            // It was sent: the provider has read it, whether its answer had begun or not.
+            if matches!(state, BillState::Reserved) {
+                state = BillState::Used {
+                    usage: Usage { input, ..Usage::default() },
+                    source: UsageSource::Estimated,
+                    first_token_ms: None,
+                };
+            }
+        }
+        let task = self.parts.clone().finish(state, status.to_owned());
         match Handle::try_current() {
             Ok(handle) => drop(self.parts.shared.tracker.spawn_on(task, &handle)),
             Err(_) => tracing::error!(target = %self.parts.target, "a call was dropped outside of the runtime and is not booked"),

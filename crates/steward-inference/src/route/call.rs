@@ -6,43 +6,60 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
+use smallvec::SmallVec;
 use steward_domain::clock::Timestamp;
-use steward_domain::model::{Answerer, Caller, ModelError, ModelErrorKind, ModelEvent, ModelRequest, Retry};
+use steward_domain::model::{Answerer, Caller, ModelError, ModelErrorKind, ModelRequest, Retry};
 
+use super::Shared;
 use super::bill::{Bill, BillParts};
-use super::leg::{Leg, Upstream};
+use super::launch::{Arrived, Cargo, Crashed, Hold, Launch};
 use super::live::Live;
 use super::outcome::Failures;
-use super::{Shared, kind_name};
+use super::seat::{Patience, Seat};
+use crate::balance::choose::Order;
+use crate::balance::lane::Slot;
+use crate::balance::meters::UnderWay;
 use crate::config::RetryConfig;
-use crate::estimate::estimate_tokens;
-use crate::explain::{AttemptRecord, Record};
-use crate::health::{Permit, TargetHealth};
-use crate::keys::{Pick, ProviderKey};
+use crate::explain::{Cause, Record};
+use crate::health::Permit;
+use crate::keys::ProviderKey;
 use crate::needs::Needs;
 use crate::tables::{Place, Plan, Target};
-use crate::wait::{ms_since, since, within};
+use crate::wait::since;
 
 /// First content must come within this where a route says nothing.
 const FIRST_TOKEN_LIMIT: Duration = Duration::from_secs(120);
 
 /// One call on its way to its first content.
 pub(crate) struct Call {
-    shared: Arc<Shared>,
-    plan: Arc<Plan>,
-    request: ModelRequest,
-    caller: Arc<Caller>,
-    record: Record,
-    started_at: Timestamp,
-    input_tokens: u64,
-    attempts: u32,
-    failures: Failures,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) request: ModelRequest,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) record: Record,
+    pub(crate) needs: Needs,
+    pub(crate) started_at: Timestamp,
+    pub(crate) input_tokens: u64,
+    pub(crate) attempts: u32,
+    pub(crate) failures: Failures,
+    /// The targets, first choice first.
+    pub(crate) order: Order,
+    /// The position in the order that is visited next.
+    pub(crate) next: usize,
+}
+
+/// A target that gave its first content.
+pub(crate) struct Opened {
+    pub(crate) permit: Permit,
+    pub(crate) arrived: Box<Arrived>,
 }
 
 /// How a visit to one target ended.
 enum Visit {
-    Opened(Box<Live>),
+    Opened(Opened),
     NextTarget,
+    /// Its window is full, and another may have room.
+    Full,
     End(ModelError),
 }
 
@@ -54,149 +71,168 @@ enum Then {
 }
 
 /// One target while it is visited.
-struct Guest {
-    target: Arc<Target>,
-    health: Arc<TargetHealth>,
-    retries: u32,
-    bill: Option<Bill>,
+pub(crate) struct Guest {
+    pub(crate) index: u16,
+    pub(crate) target: Arc<Target>,
+    pub(crate) permit: Permit,
+    pub(crate) retries: u32,
+    pub(crate) bill: Option<Bill>,
+}
+
+/// Which of the attempts under way gave content.
+pub(crate) enum Winner {
+    /// The one that was asked first.
+    Own(Box<Arrived>),
+    /// The second attempt at a late answer.
+    Hedge(Opened),
 }
 
 impl Call {
-    pub(crate) fn new(shared: Arc<Shared>, plan: Arc<Plan>, request: ModelRequest, caller: Caller, record: Record) -> Self {
-        Call {
-            started_at: shared.clock.now(),
-            input_tokens: estimate_tokens(&request),
-            shared,
-            plan,
-            request,
-            caller: Arc::new(caller),
-            record,
-            attempts: 0,
-            failures: Failures::default(),
-        }
+    /// Tries the targets in turn until one gives content.
+    pub(crate) async fn open(mut self: Box<Self>) -> Result<(Answerer, Box<Live>), ModelError> {
+        let opened = self.find().await?;
+        let answerer = Answerer {
+            target: opened.arrived.target.name.to_string(),
+            attempts: self.attempts,
+        };
+        Ok((answerer, Box::new(Live::new(self, opened))))
     }
 
-    /// Tries the targets in turn until one gives content.
-    pub(crate) async fn open(mut self) -> Result<(Answerer, Box<Live>), ModelError> {
-        let needs = Needs::of(&self.request, self.input_tokens);
-        let plan = Arc::clone(&self.plan);
-        for target in &plan.targets {
-            let gap = needs.gap(&target.known).or_else(|| self.failures.gap_after_too_long(&target.known));
-            if let Some(gap) = gap {
-                self.skip(target, gap);
+    /// The next target in the order that gives content.
+    pub(crate) async fn find(&mut self) -> Result<Opened, ModelError> {
+        let mut full: SmallVec<[u16; 4]> = SmallVec::new();
+        while let Some(&index) = self.order.get(self.next) {
+            self.next += 1;
+            if !self.is_fit(index) {
                 continue;
             }
-            match self.visit(target).await {
-                Visit::Opened(live) => {
-                    let target = live.target.to_string();
-                    self.record.edit(|explanation| explanation.chosen = Some(target.clone()));
-                    let answerer = Answerer {
-                        target,
-                        attempts: self.attempts,
-                    };
-                    return Ok((answerer, live));
-                }
+            match self.visit(index, Patience::of(&self.plan.congestion)).await {
+                Visit::Opened(opened) => return Ok(opened),
                 Visit::NextTarget => {}
+                Visit::Full => full.push(index),
                 Visit::End(error) => return Err(error),
             }
         }
-        Err(self.failures.into_error())
-    }
-
-    fn skip(&mut self, target: &Arc<Target>, gap: ModelError) {
-        self.record.edit(|explanation| {
-            let candidate = explanation
-                .candidates
-                .iter_mut()
-                .find(|candidate| *candidate.target == *target.name);
-            if let Some(candidate) = candidate {
-                candidate.state.clone_from(&gap.message);
+        for index in full {
+            match self.visit(index, Patience::Waits).await {
+                Visit::Opened(opened) => return Ok(opened),
+                Visit::NextTarget | Visit::Full => {}
+                Visit::End(error) => return Err(error),
             }
-        });
-        self.failures.add(&target.name, gap);
+        }
+        Err(std::mem::take(&mut self.failures).into_error())
     }
 
-    async fn visit(&mut self, target: &Arc<Target>) -> Visit {
-        let health = self.shared.health.of(&target.name);
-        let Some(permit) = health.admit(&self.plan.breaker, self.shared.clock.now()) else {
+    /// Has the target what the request needs, as far as is known? If not, that is noted.
+    pub(crate) fn is_fit(&mut self, index: u16) -> bool {
+        let target = &self.plan.targets[usize::from(index)];
+        let gap = self
+            .needs
+            .gap(&target.known)
+            .or_else(|| self.failures.gap_after_too_long(&target.known));
+        let Some(gap) = gap else { return true };
+        self.record.left_out(index, &gap.message);
+        self.failures.add(&target.name, gap);
+        false
+    }
+
+    async fn visit(&mut self, index: u16, patience: Patience) -> Visit {
+        let target = Arc::clone(&self.plan.targets[usize::from(index)]);
+        let Some(permit) = target.health.admit(&self.plan.breaker, self.shared.clock.now()) else {
             let resting = ModelError::new(ModelErrorKind::Overloaded, "it failed too often and is left alone for a while");
             self.failures.add(&target.name, resting);
             return Visit::NextTarget;
         };
         let mut guest = Guest {
-            target: Arc::clone(target),
-            health,
+            index,
+            target,
+            permit,
             retries: 0,
             bill: None,
         };
-        let visit = self.attempts_at(&mut guest, permit).await;
+        let stay = self.attempts_at(&mut guest, patience).await;
         if let Some(bill) = guest.bill {
             bill.close("unused").await;
         }
-        visit
+        match stay {
+            Stay::Answered(Winner::Own(arrived)) => Visit::Opened(Opened {
+                permit: guest.permit,
+                arrived,
+            }),
+            Stay::Answered(Winner::Hedge(opened)) => Visit::Opened(opened),
+            Stay::NextTarget => Visit::NextTarget,
+            Stay::Full => Visit::Full,
+            Stay::End(error) => Visit::End(error),
+        }
     }
 
-    async fn attempts_at(&mut self, guest: &mut Guest, permit: Permit) -> Visit {
+    async fn attempts_at(&mut self, guest: &mut Guest, patience: Patience) -> Stay {
         loop {
             if self.time_left().is_zero() {
-                return Visit::End(self.out_of_time(guest));
+                return Stay::End(self.out_of_time(&guest.target));
             }
-            let key = match self.pick_key(&guest.target) {
-                Ok(Pick::Key(key)) => Some(key),
-                Ok(Pick::Wait(wait)) if wait <= self.plan.retry.max && wait < self.time_left() => {
-                    self.shared.clock.sleep(wait).await;
-                    continue;
+            let (key, slot) = match self.seat(&guest.target, patience).await {
+                Seat::Taken(key, slot) => (key, slot),
+                Seat::LookAgain => continue,
+                Seat::Full => return Stay::Full,
+                Seat::None(error) => {
+                    self.failures.add(&guest.target.name, error);
+                    return Stay::NextTarget;
                 }
-                Ok(Pick::Wait(wait)) => {
-                    self.failures.add(&guest.target.name, cooling(wait));
-                    return Visit::NextTarget;
-                }
-                Ok(Pick::None(reason)) => {
-                    self.failures.add(&guest.target.name, self.no_key(&guest.target, reason));
-                    return Visit::NextTarget;
-                }
-                Err(Keyless) => None,
             };
-            if guest.bill.is_none() {
-                match self.reserve(&guest.target).await {
-                    Ok(bill) => guest.bill = Some(bill),
-                    Err(error) => return Visit::End(error),
-                }
+            let bill = match guest.bill.take() {
+                Some(bill) => bill,
+                None => match self.reserve(&guest.target).await {
+                    Ok(bill) => bill,
+                    Err(error) => return Stay::End(error),
+                },
+            };
+            if guest.retries == 0 {
+                guest.target.health.budget.count_request(self.shared.clock.now());
             }
-            let sent_at = self.shared.clock.now();
-            let result = self.attempt(guest, key.as_deref()).await;
-            let ms = ms_since(self.shared.clock.now(), sent_at);
-            let mut error = match result {
-                Ok((leg, first)) => return self.opened(guest, permit, (leg, first), ms),
-                Err(error) => error,
+            let launched = self.launch((guest.index, &guest.target), (key, slot), bill);
+            let result = match launched {
+                Ok(launch) if self.plan.hedge.is_some() => self.race(guest, launch).await,
+                Ok(launch) => launch.fly(&self.shared).await.map(Winner::Own),
+                Err(crashed) => Err(crashed),
             };
-            error.target = guest.target.name.to_string();
-            self.note_failure(&error, ms);
-            let then = self.after(guest, &permit, key.as_deref(), &error);
-            let ends = matches!(then, Then::End).then(|| error.clone());
-            self.failures.attempted(&guest.target, error);
-            match then {
+            let crashed = match result {
+                Ok(winner) => {
+                    self.note_success(&winner, &guest.permit);
+                    return Stay::Answered(winner);
+                }
+                Err(crashed) => crashed,
+            };
+            match self.after(guest, *crashed) {
                 Then::Again(wait) => self.shared.clock.sleep(wait).await,
-                Then::NextTarget => return Visit::NextTarget,
-                Then::End => return ends.map_or(Visit::NextTarget, Visit::End),
+                Then::NextTarget => return Stay::NextTarget,
+                Then::End => return Stay::End(self.failures.last_or_none()),
             }
         }
     }
 
-    /// Decides what a failed attempt leads to, and lets key and breaker know.
-    fn after(&self, guest: &mut Guest, permit: &Permit, key: Option<&ProviderKey>, error: &ModelError) -> Then {
+    /// Notes a failed attempt, lets key and breaker know, and decides what it leads to.
+    fn after(&mut self, guest: &mut Guest, crashed: Crashed) -> Then {
+        self.note_failure(&crashed);
+        let is_open_now = self.blame(&guest.permit, &crashed);
+        guest.bill = crashed.bill;
+        let then = self.then(guest, &crashed.error, is_open_now, crashed.key.is_some());
+        self.failures.attempted(&guest.target, crashed.error);
+        then
+    }
+
+    /// Lets key and breaker know of a failure. Tells whether the breaker is open now.
+    pub(crate) fn blame(&self, permit: &Permit, crashed: &Crashed) -> bool {
         let now = self.shared.clock.now();
-        let is_open_now = match error.kind {
+        match crashed.error.kind {
             ModelErrorKind::Auth => {
-                let Some(key) = key else { return Then::NextTarget };
-                key.refuse(now);
-                // Another key is no retry: the provider has not been asked with it yet.
-                return Then::Again(Duration::ZERO);
+                if let Some(key) = &crashed.key {
+                    key.refuse(now);
+                }
+                false
             }
-            ModelErrorKind::BadRequest | ModelErrorKind::BudgetExceeded | ModelErrorKind::NoTarget => return Then::End,
-            ModelErrorKind::ContextTooLong | ModelErrorKind::NotFound | ModelErrorKind::Unsupported => return Then::NextTarget,
             ModelErrorKind::RateLimited => {
-                self.cool(&guest.target, key, error.retry);
+                self.cool(&crashed.target, crashed.key.as_deref(), crashed.error.retry);
                 false
             }
             ModelErrorKind::Overloaded
@@ -204,10 +240,44 @@ impl Call {
             | ModelErrorKind::Network
             | ModelErrorKind::Timeout
             | ModelErrorKind::Cut
-            | ModelErrorKind::Malformed => permit.failed(now),
-        };
+            | ModelErrorKind::Malformed => {
+                self.note_missed(&crashed.target);
+                permit.failed(now)
+            }
+            ModelErrorKind::BadRequest
+            | ModelErrorKind::BudgetExceeded
+            | ModelErrorKind::NoTarget
+            | ModelErrorKind::ContextTooLong
+            | ModelErrorKind::NotFound
+            | ModelErrorKind::Unsupported => false,
+        }
+    }
+
+    /// A failure is an answer that missed the objective, where there is one.
+    pub(crate) fn note_missed(&self, target: &Target) {
+        if self.plan.objective.is_set() {
+            target.attained.0.observe(0.0, self.shared.clock.now().as_microsecond());
+        }
+    }
+
+    fn then(&self, guest: &mut Guest, error: &ModelError, is_open_now: bool, had_key: bool) -> Then {
+        match error.kind {
+            // Another key is no retry: the provider has not been asked with it yet.
+            ModelErrorKind::Auth if had_key => return Then::Again(Duration::ZERO),
+            ModelErrorKind::BadRequest | ModelErrorKind::BudgetExceeded | ModelErrorKind::NoTarget => return Then::End,
+            ModelErrorKind::Auth | ModelErrorKind::ContextTooLong | ModelErrorKind::NotFound | ModelErrorKind::Unsupported => {
+                return Then::NextTarget;
+            }
+            ModelErrorKind::RateLimited
+            | ModelErrorKind::Overloaded
+            | ModelErrorKind::Server
+            | ModelErrorKind::Network
+            | ModelErrorKind::Timeout
+            | ModelErrorKind::Cut
+            | ModelErrorKind::Malformed => {}
+        }
         let is_limited = error.kind == ModelErrorKind::RateLimited;
-        let has_other_key = is_limited && has_several_keys(&guest.target) && matches!(self.pick_key(&guest.target), Ok(Pick::Key(_)));
+        let has_other_key = is_limited && has_several_keys(&guest.target) && self.has_ready_key(&guest.target);
         let wait = match error.retry {
             Retry::Never => return Then::NextTarget,
             Retry::After(_) | Retry::Now if has_other_key => Duration::ZERO,
@@ -215,7 +285,11 @@ impl Call {
             Retry::After(wait) => wait,
             Retry::Now => backoff(&self.plan.retry, guest.retries),
         };
-        let may_retry = !is_open_now && guest.retries < self.plan.retry.attempts && wait < self.time_left() && guest.health.take_retry(now);
+        let now = self.shared.clock.now();
+        let may_retry = !is_open_now
+            && guest.retries < self.plan.retry.attempts
+            && wait < self.time_left()
+            && guest.target.health.budget.take_retry(now);
         if !may_retry {
             return Then::NextTarget;
         }
@@ -234,130 +308,102 @@ impl Call {
         }
     }
 
-    /// One upstream request, up to its first content.
-    async fn attempt(&mut self, guest: &mut Guest, key: Option<&ProviderKey>) -> Result<(Leg, ModelEvent), ModelError> {
-        let shared = Arc::clone(&self.shared);
-        let limit = self.first_token_limit(&guest.target);
-        let begun_at = shared.clock.now();
-        guest.health.count_request(begun_at);
+    /// Makes one upstream request ready to leave.
+    pub(crate) fn launch(
+        &mut self,
+        (index, target): (u16, &Arc<Target>),
+        (key, slot): (Option<Arc<ProviderKey>>, Slot),
+        bill: Bill,
+    ) -> Result<Launch, Box<Crashed>> {
         self.attempts += 1;
-        let late = || ModelError::new(ModelErrorKind::Timeout, format!("no content came within {limit:?}"));
-        let upstream = within(&*shared.clock, limit, self.send(&guest.target, key))
-            .await
-            .ok_or_else(late)??;
-        let bill = guest.bill.take().expect("a bill is reserved before each attempt");
-        let mut leg = Leg::new(upstream, bill, self.input_tokens);
-        let left = limit.saturating_sub(since(shared.clock.now(), begun_at));
-        let error = match within(&*shared.clock, left, leg.next()).await {
-            Some(ModelEvent::Failed(error)) => error,
-            Some(first) => {
-                leg.first_token_after(ms_since(shared.clock.now(), self.started_at));
-                return Ok((leg, first));
+        let cargo = match self.cargo(target, key.as_deref()) {
+            Ok(cargo) => cargo,
+            Err(mut error) => {
+                error.target = target.name.to_string();
+                return Err(Box::new(Crashed {
+                    index,
+                    target: Arc::clone(target),
+                    key,
+                    error,
+                    bill: Some(bill),
+                    ms: 0,
+                }));
             }
-            None => late(),
         };
-        guest.bill = leg.refused(&error, kind_name(error.kind)).await;
-        Err(error)
+        Ok(Launch {
+            index,
+            target: Arc::clone(target),
+            key,
+            hold: Hold {
+                slot,
+                _under_way: UnderWay::at(&target.health),
+            },
+            bill,
+            cargo,
+            limit: self.first_token_limit(target),
+            congestion: self.plan.congestion,
+            input_tokens: self.input_tokens,
+            called_at: self.started_at,
+        })
     }
 
-    async fn send(&mut self, target: &Target, key: Option<&ProviderKey>) -> Result<Upstream, ModelError> {
+    fn cargo(&mut self, target: &Target, key: Option<&ProviderKey>) -> Result<Cargo, ModelError> {
         match &target.place {
             Place::Http { endpoint, .. } => {
                 let asked_for = std::mem::replace(&mut self.request.model, target.model.clone());
-                let now = self.shared.clock.now();
-                let answer = self.shared.http.request(endpoint, key.map(ProviderKey::value), &self.request);
+                let outgoing = self.shared.http.request(endpoint, key.map(ProviderKey::value), &self.request);
                 self.request.model = asked_for;
-                Ok(Upstream::Http(Box::new(answer?.stream(now).await?)))
+                Ok(Cargo::Http(Box::new(outgoing?)))
             }
             Place::Local(model) => {
                 let request = ModelRequest {
                     model: target.model.clone(),
                     ..self.request.clone()
                 };
-                Ok(Upstream::Local(model.stream(request, Caller::clone(&self.caller))))
+                Ok(Cargo::Local(model.stream(request, Caller::clone(&self.caller))))
             }
         }
     }
 
-    fn opened(&self, guest: &Guest, permit: Permit, (leg, first): (Leg, ModelEvent), ms: u64) -> Visit {
-        permit.succeeded();
-        self.record.edit(|explanation| {
-            explanation.attempts.push(AttemptRecord {
-                target: guest.target.name.to_string(),
-                cause: "ok".into(),
-                status: None,
-                ms,
-            });
-        });
-        Visit::Opened(Box::new(Live {
-            shared: Arc::clone(&self.shared),
-            leg,
-            first: Some(first),
-            permit,
-            record: self.record.clone(),
-            target: Arc::clone(&guest.target.name),
-            started_at: self.started_at,
-            between_tokens: self.plan.timeout.between_tokens,
-            total: self.plan.timeout.total,
-            is_over: false,
-        }))
-    }
-
-    async fn reserve(&self, target: &Arc<Target>) -> Result<Bill, ModelError> {
+    pub(crate) async fn reserve(&self, target: &Arc<Target>) -> Result<Bill, ModelError> {
         let reserved = self.shared.meter.reserve(&self.request, &self.caller, &target.name).await;
         reserved.map_err(|refusal| ModelError::new(ModelErrorKind::BudgetExceeded, refusal.reason))?;
         Ok(Bill::reserved(BillParts {
             shared: Arc::clone(&self.shared),
             caller: Arc::clone(&self.caller),
-            route: self.plan.name.clone(),
+            route: Arc::clone(&self.plan),
             target: Arc::clone(&target.name),
             started_at: self.started_at,
+            race: None,
         }))
     }
 
-    fn pick_key(&self, target: &Target) -> Result<Pick, Keyless> {
-        let Place::Http { provider, endpoint } = &target.place else {
-            return Err(Keyless);
+    fn note_success(&self, winner: &Winner, own: &Permit) {
+        let (arrived, permit) = match winner {
+            Winner::Own(arrived) => (arrived, own),
+            Winner::Hedge(opened) => (&opened.arrived, &opened.permit),
         };
-        if !endpoint.auth.wants_key() {
-            return Err(Keyless);
-        }
-        let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller));
-        Ok(provider.keys.pick(&self.caller, team.as_deref(), self.shared.clock.now()))
+        permit.succeeded(arrived.first_at);
+        let ms = u64::try_from(since(arrived.first_at, arrived.sent_at).as_millis()).unwrap_or(u64::MAX);
+        self.record.attempted(arrived.index, Cause::Ok, None, ms);
     }
 
-    fn no_key(&self, target: &Target, reason: &str) -> ModelError {
-        let message = match &target.place {
-            Place::Http { provider, .. } if provider.keys.is_empty() => {
-                format!("{reason} for provider {}: {}", provider.name, provider.key_hint())
-            }
-            Place::Http { provider, .. } => format!("{reason} (provider {})", provider.name),
-            Place::Local(_) => reason.to_owned(),
-        };
-        ModelError::new(ModelErrorKind::Auth, message)
-    }
-
-    fn note_failure(&self, error: &ModelError, ms: u64) {
+    pub(crate) fn note_failure(&self, crashed: &Crashed) {
+        let (error, ms) = (&crashed.error, crashed.ms);
         tracing::debug!(target.name = %error.target, kind = %error.kind, status = error.status, ms, "an attempt failed");
-        self.record.edit(|explanation| {
-            explanation.attempts.push(AttemptRecord {
-                target: error.target.clone(),
-                cause: error.to_string(),
-                status: error.status,
-                ms,
-            });
-        });
+        self.record
+            .attempted(crashed.index, Cause::Words(error.to_string()), error.status, ms);
     }
 
-    fn out_of_time(&self, guest: &Guest) -> ModelError {
+    fn out_of_time(&self, target: &Target) -> ModelError {
         let message = format!("the call was not answered within {:?}", self.plan.timeout.total);
         let mut error = ModelError::new(ModelErrorKind::Timeout, message);
         error.retry = Retry::Never;
-        error.target = guest.target.name.to_string();
+        error.target = target.name.to_string();
         error
     }
 
-    fn time_left(&self) -> Duration {
+    pub(crate) fn time_left(&self) -> Duration {
         self.plan
             .timeout
             .total
@@ -373,23 +419,19 @@ impl Call {
     }
 }
 
+/// How the attempts at one target ended.
+enum Stay {
+    Answered(Winner),
+    NextTarget,
+    Full,
+    End(ModelError),
+}
+
 fn has_several_keys(target: &Target) -> bool {
     match &target.place {
         Place::Http { provider, .. } => provider.keys.has_several(),
         Place::Local(_) => false,
     }
-}
-
-/// The target wants no key.
-struct Keyless;
-
-fn cooling(wait: Duration) -> ModelError {
-    let mut error = ModelError::new(
-        ModelErrorKind::RateLimited,
-        format!("every key is rate limited for another {wait:?}"),
-    );
-    error.retry = Retry::After(wait);
-    error
 }
 
 /// Exponential backoff with full jitter: anything between nothing and the cap.

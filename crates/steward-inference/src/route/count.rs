@@ -54,8 +54,8 @@ impl Router {
         };
         let now = self.shared.clock.now();
         let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(caller));
-        let key = match provider.keys.pick(caller, team.as_deref(), now) {
-            Pick::Key(key) => Some(key),
+        let key = match provider.keys.pick(caller, team.as_deref(), now, |_| None) {
+            Pick::Key(_, key) => Some(key),
             _ if endpoint.auth.wants_key() => return None,
             _ => None,
         };

@@ -79,10 +79,11 @@ impl Leg {
         (usage, source, self.book(usage, source, "ok").await)
     }
 
-    /// Books an answer that broke off: what was reported, made up to what was delivered.
-    pub(crate) async fn settle_broken(&mut self, status: &str) {
-        if let Some(usage) = self.used() {
-            self.book(usage, UsageSource::Estimated, status).await;
+    /// Books an answer that broke off: what was reported, made up to what was delivered. Gives what it used and its cost.
+    pub(crate) async fn settle_broken(&mut self, status: &str) -> (Usage, Usd) {
+        match self.used() {
+            Some(usage) => (usage, self.book(usage, UsageSource::Estimated, status).await),
+            None => (Usage::default(), Usd::ZERO),
         }
     }
 

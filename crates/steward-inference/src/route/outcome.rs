@@ -46,6 +46,12 @@ impl Failures {
         (!is_larger).then(|| ModelError::new(ModelErrorKind::ContextTooLong, message))
     }
 
+    /// The failure that ended the call by itself.
+    pub(crate) fn last_or_none(&self) -> ModelError {
+        let nothing = || ModelError::new(ModelErrorKind::NoTarget, "no target answered");
+        self.list.last().cloned().unwrap_or_else(nothing)
+    }
+
     /// The error that a caller gets.
     pub(crate) fn into_error(mut self) -> ModelError {
         let all = |kind: ModelErrorKind| self.list.iter().all(|error| error.kind == kind);

@@ -83,3 +83,50 @@ fn keys_are_sent_as_the_vendor_wants() {
         AuthStyle::Bearer
     );
 }
+
+#[test]
+fn what_a_route_weighs_and_waits_for_is_checked() {
+    let route = |keys: &str| format!("[a]\ntargets = [{{ model = \"openai/x\" }}]\n{keys}");
+    let cases = [
+        ("breaker = { ratio = 1.5 }", "routes.a.breaker.ratio"),
+        ("breaker = { window = \"1h\" }", "routes.a.breaker.window"),
+        ("breaker = { min_requests = 0 }", "routes.a.breaker.min_requests"),
+        ("objective = { ttft = \"1s\", share = 0.0 }", "routes.a.objective.share"),
+        ("objective = { tpot = \"0s\" }", "routes.a.objective"),
+        (
+            "weights = { latency = 0.0, cost = 0.0, health = 0.0, headroom = 0.0 }",
+            "routes.a.weights",
+        ),
+        ("weights = { latency = -1.0 }", "routes.a.weights"),
+        ("congestion = { min = 0 }", "routes.a.congestion"),
+        ("congestion = { min = 9, max = 8 }", "routes.a.congestion"),
+        ("congestion = { decrease = 1.0 }", "routes.a.congestion.decrease"),
+        ("congestion = { latency_jump = 0.5 }", "routes.a.congestion.latency_jump"),
+        ("probe = { every = \"10ms\" }", "routes.a.probe.every"),
+        ("probe = { every = \"10s\", path = \"health\" }", "routes.a.probe.path"),
+        ("hedge = { budget = 0.5 }", "routes.a.hedge.budget"),
+    ];
+    for (keys, wanted) in cases {
+        refused("", &route(keys), wanted);
+    }
+    let weights = "[a]\nstrategy = \"weighted\"\ntargets = [{ model = \"openai/x\", weight = 0.0 }]";
+    refused("", weights, "at least one target needs a weight above zero");
+    let below = "[a]\ntargets = [{ model = \"openai/x\", weight = -1.0 }]";
+    refused("", below, "routes.a.targets[0].weight");
+}
+
+#[test]
+fn what_is_known_of_a_target_outlives_a_change() {
+    let routes = "[a]\ntargets = [{ model = \"openai/x\" }]";
+    let before = build("[openai]\napi_key = \"k\"", routes).unwrap();
+    let next = parts("[openai]\napi_keys = [\"k\", \"l\"]", routes);
+    let after = Tables::build(next, Some(&before)).unwrap();
+    let target = |tables: &Tables| Arc::clone(&tables.resolve("a").unwrap().targets[0]);
+    let (old, new) = (target(&before), target(&after));
+    assert!(Arc::ptr_eq(&old.health, &new.health) && Arc::ptr_eq(&old.attained, &new.attained));
+    assert_eq!((old.lanes.len(), new.lanes.len()), (1, 2));
+    assert!(Arc::ptr_eq(&old.lanes[0], &new.lanes[0]), "the key that stayed keeps its window");
+    let direct = after.resolve("openai/x").unwrap();
+    assert!(Arc::ptr_eq(&direct.targets[0].health, &new.health));
+    assert!(Arc::ptr_eq(&direct, &after.resolve("openai/x").unwrap()), "it is made once");
+}

@@ -18,7 +18,7 @@ async fn a_cut_after_content_is_told_and_booked_once() {
     let mut cut = long_text();
     cut.cut_after_events = Some(6);
     let (one, other) = (server([cut]).await, server([Reply::text("never")]).await);
-    let bench = Bench::new(&two(&one, &other));
+    let bench = Bench::new(&(two(&one, &other) + "continuation = false\n"));
     let outcome = bench.ask("default").await;
     assert!(outcome.has_content() && outcome.text().starts_with("one "));
     assert_eq!(outcome.error().kind, ModelErrorKind::Cut);

@@ -95,12 +95,38 @@ pub(crate) async fn providers(client: &Client, command: Providers, form: Form) -
     }
 }
 
-pub(crate) async fn routes(client: &Client, command: Routes, form: Form) -> Result<()> {
+pub(crate) async fn routes(client: &Client, command: Routes, form: Form) -> Result<u8> {
     match command {
         Routes::List => show_list(&client.get("/api/routes").await?["items"], &["name", "strategy", "targets"], form),
+        Routes::Show { name } => {
+            let standing = client.get(&format!("/api/routes/{name}")).await?;
+            match form {
+                Form::Json => output::json(&standing),
+                Form::Text => show_list(
+                    &standing["targets"],
+                    &[
+                        "target",
+                        "rank",
+                        "breaker",
+                        "score",
+                        "in_flight",
+                        "window",
+                        "waiting",
+                        "ttft_ms",
+                        "failing",
+                    ],
+                    form,
+                ),
+            }
+        }
         Routes::Explain { request } => show_one(&client.get(&format!("/api/routes/explain/{request}")).await?, form),
+        Routes::Replay { request } => {
+            let replay = client.get(&format!("/api/routes/replay/{request}")).await?;
+            show_one(&replay, form);
+            return Ok(u8::from(replay["is_same"].as_bool() != Some(true)));
+        }
     }
-    Ok(())
+    Ok(0)
 }
 
 pub(crate) async fn spend(client: &Client, command: Spend, form: Form) -> Result<()> {

@@ -152,6 +152,8 @@ async fn what_does_not_exist_is_4() {
         &["sessions", "show", "nowhere"],
         &["approvals", "approve", "apr_nothing"],
         &["routes", "explain", "req_nothing"],
+        &["routes", "replay", "req_nothing"],
+        &["routes", "show", "nothing"],
         &["keys", "revoke", "key_nothing"],
         &["models", "remove", "nothing"],
         &["chat", "--agent", "nobody", "-m", "hello"],

@@ -58,6 +58,15 @@ async fn check_second_answers(house: &House) -> Value {
     let targets: Vec<&Value> = attempts.iter().map(|attempt| &attempt["target"]).collect();
     assert_eq!(targets, [&json!("scripted/m"), &json!("scripted/second")]);
     assert_eq!(attempts[1]["cause"], "ok");
+    let replay = house.steward(&["routes", "replay", request, "--json"]).await.json();
+    assert_eq!(
+        (&replay["is_same"], &replay["recomputed"]),
+        (&json!(true), &json!(["scripted/m", "scripted/second"])),
+        "{replay}"
+    );
+    let standing = house.steward(&["routes", "show", "careful", "--json"]).await.json();
+    assert_eq!(standing["targets"][1]["target"], "scripted/second", "{standing}");
+    assert_eq!(standing["targets"][0]["in_flight"], 0, "{standing}");
     check_ledger(house, &turn).await;
     attempts[0].clone()
 }
