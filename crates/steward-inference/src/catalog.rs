@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use steward_dialects::egress::Quirks;
 
-use crate::config::{AuthStyle, ConfigError, ModelConfig, ProviderDialect, Tier};
+use crate::config::{AuthStyle, ConfigError, ModelConfig, PlatformName, ProviderDialect, Tier};
 
 pub mod price;
 
@@ -36,8 +36,14 @@ pub struct Catalog {
 pub struct KnownProvider {
     /// Its wire format.
     pub dialect: ProviderDialect,
-    /// Its address.
+    /// Its address. That of a platform may hold `{resource}` and `{region}`.
     pub base_url: String,
+    /// The cloud it is in, where that has paths and signatures of its own.
+    #[serde(default)]
+    pub platform: Option<PlatformName>,
+    /// Its region where nobody says another.
+    #[serde(default)]
+    pub region: Option<String>,
     /// How its key is sent.
     pub auth: AuthStyle,
     /// The environment variable in which people usually keep the key.
@@ -111,6 +117,11 @@ impl Catalog {
     /// The shipped providers by name.
     pub fn providers(&self) -> &BTreeMap<String, KnownProvider> {
         &self.providers
+    }
+
+    /// The shipped provider of a platform.
+    pub(crate) fn of_platform(&self, platform: PlatformName) -> Option<&KnownProvider> {
+        self.providers.values().find(|known| known.platform == Some(platform))
     }
 
     /// Every model something is known of, by `provider/model`.

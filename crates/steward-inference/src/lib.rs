@@ -13,4 +13,6 @@ pub mod tables;
 mod health;
 mod keys;
 mod needs;
+mod platform;
+mod signing;
 mod wait;

@@ -12,5 +12,9 @@ mod fallback;
 mod keys;
 #[path = "it/local.rs"]
 mod local;
+#[path = "it/loopback.rs"]
+mod loopback;
 #[path = "it/money.rs"]
 mod money;
+#[path = "it/providers.rs"]
+mod providers;
