@@ -2,6 +2,7 @@
 //!
 //! Built once for each configuration and never changed: a call keeps the tables it began with.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -220,7 +221,7 @@ impl Tables {
         let Some(provider) = self.providers.get(provider_name) else {
             return Err(format!("there is no provider {provider_name:?}{}", self.near(name)));
         };
-        let known = self.catalog.model(name).cloned().unwrap_or_default();
+        let known = self.catalog.model(name).map(Cow::into_owned).unwrap_or_default();
         let endpoint = match &provider.reach {
             Reach::Http(endpoint) => endpoint,
             Reach::Local => return self.local_target(name, model),
@@ -259,7 +260,7 @@ impl Tables {
             name: name.into(),
             model: model.to_owned(),
             place: Place::Local(Arc::clone(running)),
-            known: self.catalog.model(name).cloned().unwrap_or_default(),
+            known: self.catalog.model(name).map(Cow::into_owned).unwrap_or_default(),
         })
     }
 
