@@ -3,6 +3,8 @@
 //! Implemented where everything is wired; the gateway only asks.
 
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_inference::route::TokenCount;
@@ -27,6 +29,8 @@ pub enum Reading {
     Agents,
     /// Models with prices.
     Models,
+    /// Where the lists of prices are from.
+    Catalogue,
     /// Providers and whether they have a key.
     Providers,
     /// Routes with their targets.
@@ -39,6 +43,17 @@ pub enum Reading {
     Doctor,
     /// The local model's state.
     LocalModel,
+}
+
+/// Another list of prices.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub struct CatalogueText {
+    /// LiteLLM's JSON or a list of Steward's own; absent for the list that came with the program.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Shall it take effect? Otherwise only the difference is shown.
+    #[serde(default)]
+    pub apply: bool,
 }
 
 /// What can be done.
@@ -59,6 +74,8 @@ pub enum Operation {
     PullModel(String),
     /// Removes a local model.
     RemoveModel(String),
+    /// Shows what another list of prices changes, and puts it in place where that is asked for.
+    RefreshCatalogue(CatalogueText),
     /// A backup of the store.
     Backup,
     /// Mends what the doctor can mend safely, and checks again.

@@ -29,6 +29,7 @@ use steward_runtime::turns::{TurnLine, TurnView};
 use steward_runtime::undo::Undone;
 
 use crate::openapi::{self, Answer, Describe, schema_of};
+use crate::operations::CatalogueText;
 use crate::server::Gateway;
 use crate::shapes;
 
@@ -201,6 +202,12 @@ pub(crate) fn all() -> Vec<Route> {
         route!("/api/approvals/{id}/deny", post(approvals::deny), POST(USE, "Answers no", gives: ApprovalView)),
         route!("/api/stream", get(stream::all), GET(SEE, "What happens, from a cursor", query: stream::Cursor, events: Fact)),
         route!("/api/models", get(operations::models), GET(SEE, "Models with prices", gives: shapes::List<shapes::ModelLine>)),
+        route!(
+            "/api/models/catalogue",
+            get(operations::catalogue).post(operations::refresh_catalogue),
+            GET(SEE, "Where prices are from", gives: shapes::List<shapes::CatalogueList>),
+            POST(ADMINISTER, "Compares another list of prices, and takes it", body: CatalogueText, gives: shapes::RefreshedCatalogue)
+        ),
         route!(
             "/api/models/{name}/pull",
             post(operations::pull),

@@ -18,7 +18,7 @@ pub mod price;
 pub mod snapshot;
 
 use price::ModelPrice;
-use snapshot::Snapshot;
+use snapshot::{Origin, Snapshot};
 
 const PROVIDERS: &str = include_str!("../catalog/providers.toml");
 const MODELS: &str = include_str!("../catalog/models.toml");
@@ -146,6 +146,26 @@ impl Catalog {
     /// The shipped provider of a platform.
     pub(crate) fn of_platform(&self, platform: PlatformName) -> Option<&KnownProvider> {
         self.providers.values().find(|known| known.platform == Some(platform))
+    }
+
+    /// Where the short list is from. Its checksum is its own.
+    pub fn short_origin(&self) -> Origin {
+        Origin {
+            source: "genai-prices-0.2.3".to_owned(),
+            date: self.snapshot.clone(),
+            sha256: import::hex_digest(MODELS.as_bytes()),
+            licence: "MIT".to_owned(),
+        }
+    }
+
+    /// How many models the short list describes beside the operator's own.
+    pub fn short_count(&self) -> usize {
+        self.models.len() - self.overridden.len()
+    }
+
+    /// How many models the operator described.
+    pub fn own_count(&self) -> usize {
+        self.overridden.len()
     }
 
     /// The long list of prices.

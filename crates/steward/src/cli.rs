@@ -211,6 +211,17 @@ pub(crate) enum Models {
         /// Its name
         name: String,
     },
+    /// Show where prices are from, with date and checksum
+    Catalogue,
+    /// Compare another list of prices with the one in force, and take it
+    Refresh {
+        /// A file or an https address with LiteLLM's catalogue, or `shipped` for the list of this program
+        #[arg(long, value_name = "FILE|URL|shipped")]
+        from: String,
+        /// Let it take effect
+        #[arg(long)]
+        apply: bool,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod backup;
+mod catalogue;
 mod chat;
 mod config;
 mod keys;

@@ -25,6 +25,7 @@ use crate::configuration::Configuration;
 use crate::default_route;
 use crate::doctor;
 use crate::failure::Failure;
+use crate::prices;
 use crate::wiring::House;
 
 /// A model whose file is here and that another program must run.
@@ -48,6 +49,7 @@ impl Operations for HouseOperations {
             Ok(match what {
                 Reading::Agents => json!(agents(house)),
                 Reading::Models => json!(models(house)),
+                Reading::Catalogue => json!(prices::lists(house)),
                 Reading::Providers => json!(providers(house)),
                 Reading::Routes => json!(routes(house)),
                 Reading::Config => json!(config(house)),
@@ -67,6 +69,7 @@ impl Operations for HouseOperations {
                 Operation::SetConfig { key, value } => set_config(&self.house, &key, value).await,
                 Operation::PullModel(name) => pull_model(&self.house, name).await,
                 Operation::RemoveModel(name) => remove_model(&self.house, &name),
+                Operation::RefreshCatalogue(text) => prices::refresh(&self.house, text).map(|refreshed| json!(refreshed)),
                 Operation::Backup => backup::create(&self.house).await.map(|made| json!(made)).map_err(failed),
                 Operation::FixDoctor => Ok(json!(doctor::fix(&self.house).await)),
             }
@@ -86,7 +89,7 @@ impl Operations for HouseOperations {
     }
 }
 
-fn failed(error: anyhow::Error) -> ServiceError {
+pub(crate) fn failed(error: anyhow::Error) -> ServiceError {
     ServiceError::Invalid(Failure::of(error).to_string())
 }
 
@@ -259,7 +262,7 @@ async fn pull_model(house: &Arc<House>, name: String) -> Result<Value, ServiceEr
     let installed = pulled
         .map_err(|error| ServiceError::Unavailable(error.to_string()))?
         .map_err(|error| ServiceError::Invalid(error.to_string()))?;
-    house.refresh_local_models().map_err(failed)?;
+    house.refresh_tables().map_err(failed)?;
     let runs_here = pull::sources()
         .iter()
         .any(|source| source.name == installed.name && source.runs_in_process);
@@ -276,7 +279,7 @@ fn remove_model(house: &House, name: &str) -> Result<Value, ServiceError> {
     if !removed {
         return Err(ServiceError::not_found("local model", name));
     }
-    house.refresh_local_models().map_err(failed)?;
+    house.refresh_tables().map_err(failed)?;
     Ok(json!(RemovedModel {
         model: name.to_owned(),
         state: "removed".to_owned(),

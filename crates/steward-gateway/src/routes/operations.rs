@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::operations::{Operation, Reading};
+use crate::operations::{CatalogueText, Operation, Reading};
 use crate::server::Gateway;
 
 macro_rules! readings {
@@ -28,6 +28,8 @@ readings! {
     agents => Agents,
     /// `GET /api/models`.
     models => Models,
+    /// `GET /api/models/catalogue`.
+    catalogue => Catalogue,
     /// `GET /api/providers`.
     providers => Providers,
     /// `GET /api/routes`.
@@ -83,6 +85,14 @@ pub(crate) async fn set_config(State(gateway): State<Arc<Gateway>>, Json(body): 
 /// `POST /api/models/{name}/pull`.
 pub(crate) async fn pull(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     run(&gateway, Operation::PullModel(name)).await
+}
+
+/// `POST /api/models/catalogue`.
+pub(crate) async fn refresh_catalogue(
+    State(gateway): State<Arc<Gateway>>,
+    Json(body): Json<CatalogueText>,
+) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::RefreshCatalogue(body)).await
 }
 
 /// `DELETE /api/models/{name}`.

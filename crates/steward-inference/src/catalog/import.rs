@@ -58,6 +58,17 @@ const TOKEN_PRICES: [&str; 8] = [
     "output_cost_per_audio_token",
 ];
 
+/// A list from a text that is either LiteLLM's JSON, taken on the day `date`, or a list of Steward's own.
+///
+/// # Errors
+/// It is neither, or a line of it is wrong.
+pub fn read(text: String, date: &str) -> Result<Snapshot, BadSnapshot> {
+    if text.trim_start().starts_with('{') {
+        return from_litellm(&text, "litellm", date);
+    }
+    Snapshot::parse(text)
+}
+
 /// The list made of the catalogue's JSON. `source` names it with its version, `date` is the day on which it was taken.
 ///
 /// # Errors
@@ -96,7 +107,8 @@ pub fn from_litellm(json: &str, source: &str, date: &str) -> Result<Snapshot, Ba
     Snapshot::parse(format!("{head}\n{}\n", lines.join("\n")))
 }
 
-fn hex_digest(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes, in hex.
+pub(super) fn hex_digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
