@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod catalog;
+pub mod chaos;
 pub mod config;
 pub mod estimate;
 pub mod explain;

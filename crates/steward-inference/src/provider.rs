@@ -19,6 +19,7 @@ use steward_domain::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest
 use steward_domain::secret::Secret;
 use steward_domain::usage::Usage;
 
+use crate::chaos::{Fault, Spoiled};
 use crate::config::AuthStyle;
 use crate::platform::event_stream::EventStream;
 use crate::platform::{Placed, list_url, place};
@@ -171,6 +172,7 @@ impl Outgoing {
         let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_framed = media_type.is_some_and(EventStream::is_spoken_in);
         Ok(AnswerStream {
+            fault: None,
             framing: is_framed.then(EventStream::default),
             body: response.bytes_stream().boxed(),
             decoder: StreamDecoder::new(self.dialect, self.quirks),
@@ -184,6 +186,8 @@ impl Outgoing {
 /// An accepted answer on its way. Dropping it closes the connection.
 pub(crate) struct AnswerStream {
     body: BoxStream<'static, reqwest::Result<Bytes>>,
+    /// What a drill has in store for this answer.
+    fault: Option<Fault>,
     /// Takes the events out of Amazon's framing, where the answer comes in it.
     framing: Option<EventStream>,
     decoder: StreamDecoder,
@@ -203,7 +207,21 @@ impl AnswerStream {
                 return None;
             }
             match self.body.next().await {
-                Some(Ok(bytes)) => self.take(&bytes),
+                Some(Ok(bytes)) => match &mut self.fault {
+                    None => self.take(&bytes),
+                    Some(fault) => match fault.strike() {
+                        Spoiled::Passes => self.take(&bytes),
+                        Spoiled::Garbled(before) => {
+                            self.take(before);
+                            self.take(&bytes);
+                        }
+                        Spoiled::Cut => {
+                            self.take(&bytes[..bytes.len() / 2]);
+                            self.is_ended = true;
+                            self.ready.extend(self.decoder.finish());
+                        }
+                    },
+                },
                 Some(Err(error)) => self.break_off(error),
                 None => {
                     self.is_ended = true;
@@ -211,6 +229,12 @@ impl AnswerStream {
                 }
             }
         }
+    }
+
+    /// The same answer with what a drill has in store for it.
+    pub(crate) fn with_fault(mut self, fault: Option<Fault>) -> Self {
+        self.fault = fault;
+        self
     }
 
     /// What the provider has reported so far.

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::catalog::price::ModelPrice;
+use crate::chaos::{self, Chaos, ChaosError, ChaosPlan, ChaosReport};
 use crate::config::ConfigError;
 use crate::explain::{Candidate, CandidatePrice, Explanation, Record, Records};
 use crate::health::Health;
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) team_of: Option<TeamOf>,
     pub(crate) health: Health,
     pub(crate) tracker: TaskTracker,
+    pub(crate) chaos: Chaos,
 }
 
 impl Router {
@@ -98,6 +100,7 @@ impl Router {
                 team_of: parts.team_of,
                 health: Health::default(),
                 tracker: TaskTracker::new(),
+                chaos: Chaos::default(),
             }),
         })
     }
@@ -150,6 +153,38 @@ impl Router {
         self.shared.tracker.reopen();
     }
 
+    /// Begins a drill: what the plan says goes wrong on its route until its time is over, it is stopped, or nobody watches it.
+    ///
+    /// # Errors
+    /// There is no such route, the plan cannot be meant, or a drill goes on already.
+    pub fn start_chaos(&self, plan: ChaosPlan) -> Result<String, ChaosError> {
+        if let Err(error) = self.tables.load().resolve(&plan.route) {
+            return Err(ChaosError::Plan(error.message));
+        }
+        self.shared.chaos.start(plan, &self.shared.clock)
+    }
+
+    /// What callers have seen of a drill so far; asking keeps it alive.
+    ///
+    /// # Errors
+    /// There is no such drill.
+    pub fn watch_chaos(&self, id: &str) -> Result<ChaosReport, ChaosError> {
+        self.shared.chaos.watch(id)
+    }
+
+    /// What callers saw of the last drill since the start of the process.
+    pub fn last_chaos(&self) -> Option<ChaosReport> {
+        self.shared.chaos.last()
+    }
+
+    /// Ends a drill and gives what callers have seen of it.
+    ///
+    /// # Errors
+    /// There is no such drill.
+    pub fn stop_chaos(&self, id: &str) -> Result<ChaosReport, ChaosError> {
+        self.shared.chaos.stop(id)
+    }
+
     fn begin(&self, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> Call {
         let record = Record::new(self.explanation(&plan));
         self.records.keep(&caller.request, record.clone());
@@ -185,7 +220,19 @@ impl Model for Router {
     fn stream(&self, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
         let plan = self.tables.load().resolve(&request.model);
         match plan {
-            Ok(plan) => stream::unfold(Phase::Opening(Box::new(self.begin(plan, request, caller))), Phase::next).boxed(),
+            Ok(plan) => {
+                let drill = if self.shared.chaos.is_on() {
+                    self.shared.chaos.of(&plan.name)
+                } else {
+                    None
+                };
+                let first_target = drill.as_ref().and(plan.targets.first()).map(|target| Arc::clone(&target.name));
+                let events = stream::unfold(Phase::Opening(Box::new(self.begin(plan, request, caller))), Phase::next).boxed();
+                match drill {
+                    Some(drill) => chaos::watched(events, drill, first_target),
+                    None => events,
+                }
+            }
             Err(error) => stream::iter([ModelEvent::Failed(error)]).boxed(),
         }
     }

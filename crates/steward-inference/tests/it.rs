@@ -4,6 +4,8 @@
 
 #[path = "it/bench.rs"]
 mod bench;
+#[path = "it/chaos.rs"]
+mod chaos;
 #[path = "it/dialects.rs"]
 mod dialects;
 #[path = "it/fallback.rs"]

@@ -261,13 +261,19 @@ impl Call {
     }
 
     async fn send(&mut self, target: &Target, key: Option<&ProviderKey>) -> Result<Upstream, ModelError> {
+        let chaos = &self.shared.chaos;
+        let fault = if chaos.is_on() {
+            chaos.strike(&self.plan.name).await?
+        } else {
+            None
+        };
         match &target.place {
             Place::Http { endpoint, .. } => {
                 let asked_for = std::mem::replace(&mut self.request.model, target.model.clone());
                 let now = self.shared.clock.now();
                 let answer = self.shared.http.request(endpoint, key.map(ProviderKey::value), &self.request);
                 self.request.model = asked_for;
-                Ok(Upstream::Http(Box::new(answer?.stream(now).await?)))
+                Ok(Upstream::Http(Box::new(answer?.stream(now).await?.with_fault(fault))))
             }
             Place::Local(model) => {
                 let request = ModelRequest {
