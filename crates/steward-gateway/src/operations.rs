@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_inference::route::TokenCount;
+use steward_inference::chaos::ChaosPlan;
 use steward_runtime::error::ServiceError;
 
 /// Operations on the running program. Values are in the shapes of the API.
@@ -31,6 +32,8 @@ pub enum Reading {
     Models,
     /// Where the lists of prices are from.
     Catalogue,
+    /// What callers saw of the last drill.
+    Chaos,
     /// Providers and whether they have a key.
     Providers,
     /// Routes with their targets.
@@ -76,6 +79,12 @@ pub enum Operation {
     RemoveModel(String),
     /// Shows what another list of prices changes, and puts it in place where that is asked for.
     RefreshCatalogue(CatalogueText),
+    /// Begins a drill.
+    StartChaos(ChaosPlan),
+    /// What callers have seen of a drill, which this keeps alive.
+    WatchChaos(String),
+    /// Ends a drill.
+    StopChaos(String),
     /// A backup of the store.
     Backup,
     /// Mends what the doctor can mend safely, and checks again.

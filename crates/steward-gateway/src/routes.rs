@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use steward_dialects::Dialect;
+use steward_inference::chaos::{ChaosPlan, ChaosReport};
 use steward_inference::explain::Explanation;
 use steward_inference::route::ProviderTest;
 use steward_runtime::access::Right;
@@ -223,6 +224,22 @@ pub(crate) fn all() -> Vec<Route> {
             "/api/routes/explain/{id}",
             get(operations::explain),
             GET(READ, "Why a call went where it went", gives: Explanation)
+        ),
+        route!(
+            "/api/chaos",
+            get(operations::chaos).post(operations::start_chaos),
+            GET(ADMINISTER, "What callers saw of the last drill", gives: ChaosReport),
+            POST(ADMINISTER, "Makes a route's providers fail, for a bounded time", body: ChaosPlan, gives: ChaosReport)
+        ),
+        route!(
+            "/api/chaos/{id}/watch",
+            post(operations::watch_chaos),
+            POST(ADMINISTER, "What callers have seen of a drill; unwatched it ends after 10 s", gives: ChaosReport)
+        ),
+        route!(
+            "/api/chaos/{id}/stop",
+            post(operations::stop_chaos),
+            POST(ADMINISTER, "Ends a drill", gives: ChaosReport)
         ),
         route!("/api/providers", get(operations::providers), GET(READ, "Providers", gives: shapes::List<shapes::ProviderLine>)),
         route!(

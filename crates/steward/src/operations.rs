@@ -14,6 +14,7 @@ use steward_gateway::shapes::{
     RouteLine,
 };
 use steward_inference::catalog::price::ModelPrice;
+use steward_inference::chaos::{ChaosError, ChaosPlan, ChaosReport};
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
 use steward_inference::route::TokenCount;
@@ -50,6 +51,7 @@ impl Operations for HouseOperations {
                 Reading::Agents => json!(agents(house)),
                 Reading::Models => json!(models(house)),
                 Reading::Catalogue => json!(prices::lists(house)),
+                Reading::Chaos => json!(house.router.last_chaos().ok_or_else(|| ServiceError::not_found("drill", "last"))?),
                 Reading::Providers => json!(providers(house)),
                 Reading::Routes => json!(routes(house)),
                 Reading::Config => json!(config(house)),
@@ -70,6 +72,9 @@ impl Operations for HouseOperations {
                 Operation::PullModel(name) => pull_model(&self.house, name).await,
                 Operation::RemoveModel(name) => remove_model(&self.house, &name),
                 Operation::RefreshCatalogue(text) => prices::refresh(&self.house, text).map(|refreshed| json!(refreshed)),
+                Operation::StartChaos(plan) => start_chaos(&self.house, plan),
+                Operation::WatchChaos(id) => told(self.house.router.watch_chaos(&id), &id),
+                Operation::StopChaos(id) => told(self.house.router.stop_chaos(&id), &id),
                 Operation::Backup => backup::create(&self.house).await.map(|made| json!(made)).map_err(failed),
                 Operation::FixDoctor => Ok(json!(doctor::fix(&self.house).await)),
             }
@@ -86,6 +91,25 @@ impl Operations for HouseOperations {
 
     fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>> {
         async move { self.house.router.count_tokens(request, &caller).await }.boxed()
+    }
+}
+
+fn start_chaos(house: &House, plan: ChaosPlan) -> Result<Value, ServiceError> {
+    let shown = json!(plan);
+    let id = house.router.start_chaos(plan).map_err(|error| refused(&error, ""))?;
+    tracing::warn!(drill = id, plan = %shown, "a drill has begun: providers of its route will seem to fail");
+    told(house.router.watch_chaos(&id), &id)
+}
+
+fn told(report: Result<ChaosReport, ChaosError>, id: &str) -> Result<Value, ServiceError> {
+    report.map(|report| json!(report)).map_err(|error| refused(&error, id))
+}
+
+fn refused(error: &ChaosError, id: &str) -> ServiceError {
+    match error {
+        ChaosError::Plan(problem) => ServiceError::Invalid(problem.clone()),
+        ChaosError::Busy(_) => ServiceError::Conflict(error.to_string()),
+        ChaosError::Unknown => ServiceError::not_found("drill", id),
     }
 }
 

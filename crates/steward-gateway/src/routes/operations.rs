@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use steward_inference::chaos::ChaosPlan;
 
 use crate::error::ApiError;
 use crate::operations::{CatalogueText, Operation, Reading};
@@ -30,6 +31,8 @@ readings! {
     models => Models,
     /// `GET /api/models/catalogue`.
     catalogue => Catalogue,
+    /// `GET /api/chaos`.
+    chaos => Chaos,
     /// `GET /api/providers`.
     providers => Providers,
     /// `GET /api/routes`.
@@ -93,6 +96,21 @@ pub(crate) async fn refresh_catalogue(
     Json(body): Json<CatalogueText>,
 ) -> Result<Json<Value>, ApiError> {
     run(&gateway, Operation::RefreshCatalogue(body)).await
+}
+
+/// `POST /api/chaos`.
+pub(crate) async fn start_chaos(State(gateway): State<Arc<Gateway>>, Json(plan): Json<ChaosPlan>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::StartChaos(plan)).await
+}
+
+/// `POST /api/chaos/{id}/watch`.
+pub(crate) async fn watch_chaos(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::WatchChaos(id)).await
+}
+
+/// `POST /api/chaos/{id}/stop`.
+pub(crate) async fn stop_chaos(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::StopChaos(id)).await
 }
 
 /// `DELETE /api/models/{name}`.
