@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
-use steward_inference::route::TokenCount;
 use steward_inference::chaos::ChaosPlan;
+use steward_inference::route::TokenCount;
 use steward_runtime::error::ServiceError;
 
 /// Operations on the running program. Values are in the shapes of the API.

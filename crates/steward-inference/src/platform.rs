@@ -105,6 +105,19 @@ impl Platform {
         }
     }
 
+    /// Is a call of this path spoken there? Counting tokens and Gemini's embeddings have forms of their own at Bedrock and Vertex.
+    fn has(&self, path: &str) -> bool {
+        match self {
+            Platform::Plain | Platform::Azure { .. } => true,
+            Platform::Bedrock { .. } | Platform::Vertex { .. } => {
+                let verb = path.split('?').next().and_then(|path| path.rsplit_once(':')).map(|(_, verb)| verb);
+                let is_gemini = path.starts_with("/v1beta/");
+                let is_answer = matches!(verb, Some("generateContent" | "streamGenerateContent"));
+                !path.ends_with("/count_tokens") && (!is_gemini || is_answer)
+            }
+        }
+    }
+
     /// The region for a signature; empty where nothing is signed.
     pub(crate) fn region(&self) -> &str {
         match self {
@@ -137,6 +150,12 @@ pub(crate) fn place(
     encoded: EncodedRequest,
 ) -> Result<Placed, ModelError> {
     let base = &endpoint.base_url;
+    if !endpoint.platform.has(&encoded.path) {
+        return Err(ModelError::new(
+            ModelErrorKind::Unsupported,
+            "the provider's cloud has no such call, or has it in a form that is not spoken here",
+        ));
+    }
     let accept = match streaming {
         Streaming::Streamed => SSE,
         Streaming::Whole => "application/json",

@@ -88,17 +88,10 @@ impl HttpProvider {
         let encoded = encode_request(endpoint.dialect, request, Streaming::Streamed, endpoint.quirks);
         let exposed = key.map(|key| key.expose().as_str());
         let placed = place(endpoint, (&request.model, exposed), Streaming::Streamed, encoded)?;
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static(placed.accept));
-        for (name, value) in &placed.headers {
-            let value = HeaderValue::from_str(value).map_err(|_| bad_header(name))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
         Ok(Outgoing {
             provider: self.clone(),
+            headers: headers_of(&placed)?,
             placed,
-            headers,
             auth: endpoint.auth,
             key: key.cloned(),
             region: endpoint.platform.region().to_owned(),
@@ -285,6 +278,18 @@ impl AnswerStream {
         cut.kind = ModelErrorKind::Cut;
         self.ready.push_back(ModelEvent::Failed(cut));
     }
+}
+
+/// All headers but authentication.
+fn headers_of(placed: &Placed) -> Result<HeaderMap, ModelError> {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static(placed.accept));
+    for (name, value) in &placed.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| bad_header(name))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(headers)
 }
 
 fn address(text: &str) -> Result<reqwest::Url, ModelError> {

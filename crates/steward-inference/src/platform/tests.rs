@@ -129,6 +129,25 @@ fn vertex_has_project_and_location_in_the_path() {
 }
 
 #[test]
+fn what_a_cloud_has_in_another_form_is_not_sent_as_an_answer() {
+    let bedrock = endpoint(PlatformName::Bedrock, "", Dialect::Anthropic).unwrap();
+    let vertex = endpoint(PlatformName::Vertex, "project = \"p\"", Dialect::Gemini).unwrap();
+    for (endpoint, path) in [
+        (&bedrock, "/v1/messages/count_tokens"),
+        (&vertex, "/v1beta/models/m:countTokens"),
+        (&vertex, "/v1beta/models/m:batchEmbedContents"),
+    ] {
+        let error = place(endpoint, ("m", None), Streaming::Whole, encoded(path, "{}")).unwrap_err();
+        assert_eq!(error.kind, ModelErrorKind::Unsupported, "{path}");
+    }
+    let azure = endpoint(PlatformName::Azure, "resource = \"a\"", Dialect::OpenAiChat).unwrap();
+    assert_eq!(
+        placed(&azure, "e", "/v1/embeddings", "{}").0,
+        "https://a.openai.azure.com/openai/v1/embeddings"
+    );
+}
+
+#[test]
 fn the_dialect_goes_by_the_model() {
     let bedrock = Platform::Bedrock { region: String::new() };
     let vertex = Platform::Vertex {
