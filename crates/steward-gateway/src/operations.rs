@@ -3,8 +3,11 @@
 //! Implemented where everything is wired; the gateway only asks.
 
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
+use steward_inference::chaos::ChaosPlan;
 use steward_inference::route::TokenCount;
 use steward_runtime::error::ServiceError;
 
@@ -31,6 +34,10 @@ pub enum Reading {
     Agents,
     /// Models with prices.
     Models,
+    /// Where the lists of prices are from.
+    Catalogue,
+    /// What callers saw of the last drill.
+    Chaos,
     /// Providers and whether they have a key.
     Providers,
     /// Routes with their targets.
@@ -43,6 +50,17 @@ pub enum Reading {
     Doctor,
     /// The local model's state.
     LocalModel,
+}
+
+/// Another list of prices.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub struct CatalogueText {
+    /// LiteLLM's JSON or a list of Steward's own; absent for the list that came with the program.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Shall it take effect? Otherwise only the difference is shown.
+    #[serde(default)]
+    pub apply: bool,
 }
 
 /// What can be done.
@@ -63,6 +81,14 @@ pub enum Operation {
     PullModel(String),
     /// Removes a local model.
     RemoveModel(String),
+    /// Shows what another list of prices changes, and puts it in place where that is asked for.
+    RefreshCatalogue(CatalogueText),
+    /// Begins a drill.
+    StartChaos(ChaosPlan),
+    /// What callers have seen of a drill, which this keeps alive.
+    WatchChaos(String),
+    /// Ends a drill.
+    StopChaos(String),
     /// A backup of the store.
     Backup,
     /// Mends what the doctor can mend safely, and checks again.

@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use steward_dialects::Dialect;
+use steward_inference::chaos::{ChaosPlan, ChaosReport};
 use steward_inference::explain::{Explanation, Replay};
 use steward_inference::route::{ProviderTest, RouteStanding};
 use steward_runtime::access::Right;
@@ -29,6 +30,7 @@ use steward_runtime::turns::{TurnLine, TurnView};
 use steward_runtime::undo::Undone;
 
 use crate::openapi::{self, Answer, Describe, schema_of};
+use crate::operations::CatalogueText;
 use crate::server::Gateway;
 use crate::shapes;
 
@@ -202,6 +204,12 @@ pub(crate) fn all() -> Vec<Route> {
         route!("/api/stream", get(stream::all), GET(SEE, "What happens, from a cursor", query: stream::Cursor, events: Fact)),
         route!("/api/models", get(operations::models), GET(SEE, "Models with prices", gives: shapes::List<shapes::ModelLine>)),
         route!(
+            "/api/models/catalogue",
+            get(operations::catalogue).post(operations::refresh_catalogue),
+            GET(SEE, "Where prices are from", gives: shapes::List<shapes::CatalogueList>),
+            POST(ADMINISTER, "Compares another list of prices, and takes it", body: CatalogueText, gives: shapes::RefreshedCatalogue)
+        ),
+        route!(
             "/api/models/{name}/pull",
             post(operations::pull),
             POST(ADMINISTER, "Fetches a local model", gives: shapes::PulledModel)
@@ -226,6 +234,22 @@ pub(crate) fn all() -> Vec<Route> {
             "/api/routes/{name}",
             get(operations::standing),
             GET(READ, "How a route and its targets stand now", gives: RouteStanding)
+        ),
+        route!(
+            "/api/chaos",
+            get(operations::chaos).post(operations::start_chaos),
+            GET(ADMINISTER, "What callers saw of the last drill", gives: ChaosReport),
+            POST(ADMINISTER, "Makes a route's providers fail, for a bounded time", body: ChaosPlan, gives: ChaosReport)
+        ),
+        route!(
+            "/api/chaos/{id}/watch",
+            post(operations::watch_chaos),
+            POST(ADMINISTER, "What callers have seen of a drill; unwatched it ends after 10 s", gives: ChaosReport)
+        ),
+        route!(
+            "/api/chaos/{id}/stop",
+            post(operations::stop_chaos),
+            POST(ADMINISTER, "Ends a drill", gives: ChaosReport)
         ),
         route!("/api/providers", get(operations::providers), GET(READ, "Providers", gives: shapes::List<shapes::ProviderLine>)),
         route!(

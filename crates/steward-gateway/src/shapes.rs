@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use steward_domain::journal::TurnStatus;
 use steward_domain::money::Usd;
+use steward_inference::catalog::difference::Difference;
+use steward_inference::catalog::snapshot::Origin;
 use steward_runtime::approvals::ApprovalView;
 use steward_runtime::sessions::MessageView;
 use steward_runtime::spend::CallRecord;
@@ -264,6 +266,33 @@ pub struct LocalModels {
     pub installed: Vec<String>,
     /// The one that is used unless another is configured.
     pub default: String,
+}
+
+/// One list of prices, first the one that goes before the others.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CatalogueList {
+    /// Where it is from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// How a row of the ledger names it.
+    pub version: String,
+    /// How many models it has.
+    pub models: usize,
+    /// `configuration`, `program`, or `operator` for a list that was put in place of the program's.
+    pub from: String,
+}
+
+/// What another list of prices changes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RefreshedCatalogue {
+    /// How a row of the ledger will name it.
+    pub version: String,
+    /// How many models it has.
+    pub models: usize,
+    /// What changes against the prices in force.
+    pub difference: Difference,
+    /// Has it taken effect?
+    pub applied: bool,
 }
 
 /// A local model that was fetched.

@@ -2,6 +2,7 @@
 //!
 //! Names of the environment and of the vault are resolved by the caller, see [`ProviderConfig::resolve_keys`]; nothing is looked up here.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,8 +11,10 @@ use steward_dialects::egress::Quirks;
 use steward_domain::secret::Secret;
 
 mod duration;
+mod place;
 mod route;
 
+pub use place::{AwsConfig, PlatformName};
 pub use route::{CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, WeightsConfig, WhenFull};
 
 /// One provider: who serves models, and how to reach it.
@@ -24,7 +27,7 @@ pub struct ProviderConfig {
     pub base_url: Option<String>,
     /// How the key is sent; by default as the dialect's vendor wants it.
     pub auth: Option<AuthStyle>,
-    /// The one key: `${NAME}` of the environment, `vault:NAME`, or the key itself.
+    /// The one key: `${NAME}` of the environment, `vault:NAME`, `file:PATH`, or the key itself.
     #[serde(deserialize_with = "optional_secret")]
     #[schemars(with = "Option<String>")]
     pub api_key: Option<Secret<String>>,
@@ -36,6 +39,19 @@ pub struct ProviderConfig {
     pub keys: Vec<KeyConfig>,
     /// Where it departs from its dialect; set at all, it replaces what the catalogue says.
     pub quirks: Option<Quirks>,
+    /// The cloud it is in, for a further provider beside the shipped `azure`, `bedrock` and `vertex`.
+    pub platform: Option<PlatformName>,
+    /// Azure: the name of the resource; a `base_url` can stand in its place.
+    pub resource: Option<String>,
+    /// Azure: the version of the interface; a date puts the deployment into the path, without one the `v1` interface is used.
+    pub api_version: Option<String>,
+    /// Bedrock and Vertex: the region, such as `eu-central-1` or `europe-west4`.
+    #[serde(alias = "location")]
+    pub region: Option<String>,
+    /// Vertex: the project; by default the one of the service account.
+    pub project: Option<String>,
+    /// Bedrock: access keys that sign the calls, in place of a Bedrock API key.
+    pub aws: Option<AwsConfig>,
 }
 
 impl ProviderConfig {
@@ -48,12 +64,46 @@ impl ProviderConfig {
         for key in self.api_key.iter_mut().chain(self.api_keys.iter_mut()).chain(listed) {
             *key = resolve(key.expose())?;
         }
+        if let Some(aws) = &mut self.aws {
+            aws.access_key_id = resolve(aws.access_key_id.expose())?;
+            aws.secret_access_key = resolve(aws.secret_access_key.expose())?;
+            if let Some(token) = &mut aws.session_token {
+                *token = resolve(token.expose())?;
+            }
+        }
         Ok(())
+    }
+
+    /// Has it nothing but perhaps a key, which may have been found in the environment?
+    pub(crate) fn is_untouched(&self) -> bool {
+        let without_keys = ProviderConfig {
+            api_key: None,
+            api_keys: Vec::new(),
+            keys: Vec::new(),
+            aws: None,
+            ..self.clone()
+        };
+        without_keys == ProviderConfig::default()
+    }
+
+    /// The same with access keys of Amazon as one key among the others, `ID:SECRET` or `ID:SECRET:TOKEN`.
+    pub(crate) fn with_aws_as_key(&self) -> Cow<'_, ProviderConfig> {
+        let Some(aws) = &self.aws else {
+            return Cow::Borrowed(self);
+        };
+        let mut key = format!("{}:{}", aws.access_key_id.expose(), aws.secret_access_key.expose());
+        if let Some(token) = &aws.session_token {
+            key.push(':');
+            key.push_str(token.expose());
+        }
+        let mut config = self.clone();
+        config.api_keys.push(Secret::new(key));
+        Cow::Owned(config)
     }
 
     /// Has it a key of any kind?
     pub fn has_key(&self) -> bool {
-        self.api_key.is_some() || !self.api_keys.is_empty() || !self.keys.is_empty()
+        self.api_key.is_some() || !self.api_keys.is_empty() || !self.keys.is_empty() || self.aws.is_some()
     }
 }
 
@@ -87,6 +137,12 @@ pub enum AuthStyle {
     XApiKey,
     /// `x-goog-api-key: KEY`.
     XGoogApiKey,
+    /// `api-key: KEY`, as Azure wants it.
+    ApiKey,
+    /// `ID:SECRET` or `ID:SECRET:TOKEN` of Amazon signs each request; any other key is a Bedrock API key and sent as bearer.
+    AwsSigv4,
+    /// The JSON of a Google service account is exchanged for access tokens; any other key is an access token and sent as bearer.
+    GoogleOauth,
     /// No key at all.
     None,
 }
@@ -102,7 +158,7 @@ impl AuthStyle {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
-    /// `${NAME}` of the environment, `vault:NAME`, or the key itself.
+    /// `${NAME}` of the environment, `vault:NAME`, `file:PATH`, or the key itself.
     #[serde(deserialize_with = "secret")]
     #[schemars(with = "String")]
     pub value: Secret<String>,

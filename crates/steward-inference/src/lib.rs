@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod catalog;
+pub mod chaos;
 pub mod config;
 pub mod estimate;
 pub mod explain;
@@ -14,4 +15,6 @@ pub mod tables;
 mod health;
 mod keys;
 mod needs;
+mod platform;
+mod signing;
 mod wait;

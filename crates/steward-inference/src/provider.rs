@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use steward_dialects::Dialect;
 use steward_dialects::egress::{Quirks, StreamDecoder, Streaming, encode_request, join_url};
 use steward_dialects::error::decode_error;
@@ -18,7 +19,12 @@ use steward_domain::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest
 use steward_domain::secret::Secret;
 use steward_domain::usage::Usage;
 
+use crate::chaos::{Fault, Spoiled};
 use crate::config::AuthStyle;
+use crate::platform::event_stream::EventStream;
+use crate::platform::{Placed, list_url, place};
+use crate::signing::google::GoogleTokens;
+use crate::signing::{Unsigned, authenticate};
 use crate::tables::Endpoint;
 
 mod aside;
@@ -37,6 +43,7 @@ const USER_AGENT: &str = concat!("steward/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug)]
 pub struct HttpProvider {
     client: reqwest::Client,
+    tokens: Arc<GoogleTokens>,
 }
 
 /// The HTTP client could not be made.
@@ -62,13 +69,16 @@ impl HttpProvider {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(90))
             .build()?;
-        Ok(HttpProvider { client })
+        Ok(HttpProvider {
+            client,
+            tokens: Arc::default(),
+        })
     }
 
     /// Writes a request, ready to be sent. `request.model` is the provider's own name for the model.
     ///
     /// # Errors
-    /// The key or a header holds characters that cannot be sent.
+    /// A header holds characters that cannot be sent, or the model's name cannot stand in a path.
     pub(crate) fn request(
         &self,
         endpoint: &Endpoint,
@@ -76,16 +86,15 @@ impl HttpProvider {
         request: &ModelRequest,
     ) -> Result<Outgoing, ModelError> {
         let encoded = encode_request(endpoint.dialect, request, Streaming::Streamed, endpoint.quirks);
-        let mut headers = auth_headers(endpoint.auth, key)?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        for (name, value) in &encoded.headers {
-            let value = HeaderValue::from_str(value).map_err(|_| bad_header(name))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        let url = join_url(&endpoint.base_url, &encoded.path);
+        let exposed = key.map(|key| key.expose().as_str());
+        let placed = place(endpoint, (&request.model, exposed), Streaming::Streamed, encoded)?;
         Ok(Outgoing {
-            request: self.client.post(url).headers(headers).body(encoded.body),
+            provider: self.clone(),
+            headers: headers_of(&placed)?,
+            placed,
+            auth: endpoint.auth,
+            key: key.cloned(),
+            region: endpoint.platform.region().to_owned(),
             dialect: endpoint.dialect,
             quirks: endpoint.quirks,
         })
@@ -94,33 +103,53 @@ impl HttpProvider {
     /// Asks for the list of models, which costs nothing, and gives the status.
     ///
     /// # Errors
-    /// The connection failed.
-    pub(crate) async fn list_models(&self, endpoint: &Endpoint, key: Option<&Secret<String>>) -> Result<u16, ModelError> {
-        let path = match endpoint.dialect {
-            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Anthropic => "/v1/models",
-            Dialect::Gemini => "/v1beta/models",
-        };
-        self.look(endpoint, key, path).await
+    /// The connection failed, or the key is of the wrong form.
+    pub(crate) async fn list_models(&self, endpoint: &Endpoint, key: Option<&Secret<String>>, now: Timestamp) -> Result<u16, ModelError> {
+        let url = list_url(endpoint, key.map(|key| key.expose().as_str()))?;
+        self.get(endpoint, key, &url, now).await
     }
 
     /// Asks for `path` below the provider's address and gives the status.
     ///
     /// # Errors
-    /// The connection failed.
-    pub(crate) async fn look(&self, endpoint: &Endpoint, key: Option<&Secret<String>>, path: &str) -> Result<u16, ModelError> {
-        let mut headers = auth_headers(endpoint.auth, key)?;
+    /// The connection failed, or the key is of the wrong form.
+    pub(crate) async fn look(
+        &self,
+        endpoint: &Endpoint,
+        key: Option<&Secret<String>>,
+        path: &str,
+        now: Timestamp,
+    ) -> Result<u16, ModelError> {
+        self.get(endpoint, key, &join_url(&endpoint.base_url, path), now).await
+    }
+
+    async fn get(&self, endpoint: &Endpoint, key: Option<&Secret<String>>, url: &str, now: Timestamp) -> Result<u16, ModelError> {
+        let mut headers = HeaderMap::new();
         if endpoint.dialect == Dialect::Anthropic {
             headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         }
-        let url = join_url(&endpoint.base_url, path);
+        let url = address(url)?;
+        let unsigned = Unsigned {
+            method: "GET",
+            url: &url,
+            body: &[],
+            region: endpoint.platform.region(),
+            now,
+        };
+        authenticate((endpoint.auth, key), &unsigned, (&self.client, &self.tokens), &mut headers).await?;
         let response = self.client.get(url).headers(headers).send().await;
         Ok(response.map_err(|error| network(error, "the request failed"))?.status().as_u16())
     }
 }
 
-/// A request ready to be sent.
+/// A request that lacks nothing but its authentication.
 pub(crate) struct Outgoing {
-    request: reqwest::RequestBuilder,
+    provider: HttpProvider,
+    placed: Placed,
+    headers: HeaderMap,
+    auth: AuthStyle,
+    key: Option<Secret<String>>,
+    region: String,
     dialect: Dialect,
     quirks: Quirks,
 }
@@ -129,13 +158,34 @@ impl Outgoing {
     /// Sends it and gives the stream of its answer once the provider has accepted it.
     ///
     /// # Errors
-    /// The connection failed, or the provider refused.
+    /// The connection failed, the key is of the wrong form, or the provider refused.
     pub(crate) async fn stream(self, now: Timestamp) -> Result<AnswerStream, ModelError> {
-        let response = self.request.send().await.map_err(|error| network(error, "the request failed"))?;
+        let Outgoing {
+            provider,
+            placed,
+            mut headers,
+            ..
+        } = self;
+        let url = address(&placed.url)?;
+        let unsigned = Unsigned {
+            method: "POST",
+            url: &url,
+            body: &placed.body,
+            region: &self.region,
+            now,
+        };
+        let HttpProvider { client, tokens } = &provider;
+        authenticate((self.auth, self.key.as_ref()), &unsigned, (client, tokens), &mut headers).await?;
+        let response = client.post(url).headers(headers).body(placed.body).send().await;
+        let response = response.map_err(|error| network(error, "the request failed"))?;
         if !response.status().is_success() {
             return Err(refusal(self.dialect, response, now).await);
         }
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_framed = media_type.is_some_and(EventStream::is_spoken_in);
         Ok(AnswerStream {
+            fault: None,
+            framing: is_framed.then(EventStream::default),
             body: response.bytes_stream().boxed(),
             decoder: StreamDecoder::new(self.dialect, self.quirks),
             ready: VecDeque::new(),
@@ -148,6 +198,10 @@ impl Outgoing {
 /// An accepted answer on its way. Dropping it closes the connection.
 pub(crate) struct AnswerStream {
     body: BoxStream<'static, reqwest::Result<Bytes>>,
+    /// What a drill has in store for this answer.
+    fault: Option<Fault>,
+    /// Takes the events out of Amazon's framing, where the answer comes in it.
+    framing: Option<EventStream>,
     decoder: StreamDecoder,
     ready: VecDeque<ModelEvent>,
     received_bytes: u64,
@@ -165,7 +219,21 @@ impl AnswerStream {
                 return None;
             }
             match self.body.next().await {
-                Some(Ok(bytes)) => self.take(&bytes),
+                Some(Ok(bytes)) => match &mut self.fault {
+                    None => self.take(&bytes),
+                    Some(fault) => match fault.strike() {
+                        Spoiled::Passes => self.take(&bytes),
+                        Spoiled::Garbled(before) => {
+                            self.take(before);
+                            self.take(&bytes);
+                        }
+                        Spoiled::Cut => {
+                            self.take(&bytes[..bytes.len() / 2]);
+                            self.is_ended = true;
+                            self.ready.extend(self.decoder.finish());
+                        }
+                    },
+                },
                 Some(Err(error)) => self.break_off(error),
                 None => {
                     self.is_ended = true;
@@ -173,6 +241,12 @@ impl AnswerStream {
                 }
             }
         }
+    }
+
+    /// The same answer with what a drill has in store for it.
+    pub(crate) fn with_fault(mut self, fault: Option<Fault>) -> Self {
+        self.fault = fault;
+        self
     }
 
     /// What the provider has reported so far.
@@ -194,7 +268,18 @@ impl AnswerStream {
                 .push_back(ModelEvent::Failed(ModelError::new(ModelErrorKind::Malformed, message)));
             return;
         }
-        self.ready.extend(self.decoder.push(bytes));
+        let Some(framing) = &mut self.framing else {
+            self.ready.extend(self.decoder.push(bytes));
+            return;
+        };
+        match framing.push(bytes) {
+            Ok(events) => self.ready.extend(self.decoder.push(&events)),
+            Err(garbled) => {
+                self.is_ended = true;
+                let error = ModelError::new(ModelErrorKind::Malformed, garbled.to_string());
+                self.ready.push_back(ModelEvent::Failed(error));
+            }
+        }
     }
 
     /// The connection broke: what is complete is still given, then why it ended.
@@ -214,26 +299,20 @@ impl AnswerStream {
     }
 }
 
-fn auth_headers(style: AuthStyle, key: Option<&Secret<String>>) -> Result<HeaderMap, ModelError> {
+/// All headers but authentication.
+fn headers_of(placed: &Placed) -> Result<HeaderMap, ModelError> {
     let mut headers = HeaderMap::with_capacity(8);
-    let Some(key) = key else {
-        return Ok(headers);
-    };
-    let (name, text) = match style {
-        AuthStyle::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-        AuthStyle::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().clone()),
-        AuthStyle::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), key.expose().clone()),
-        AuthStyle::None => return Ok(headers),
-    };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| {
-        ModelError::new(
-            ModelErrorKind::Auth,
-            "the key holds characters that no header can carry, such as a line break",
-        )
-    })?;
-    value.set_sensitive(true);
-    headers.insert(name, value);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static(placed.accept));
+    for (name, value) in &placed.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| bad_header(name))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
     Ok(headers)
+}
+
+fn address(text: &str) -> Result<reqwest::Url, ModelError> {
+    reqwest::Url::parse(text).map_err(|_| ModelError::new(ModelErrorKind::BadRequest, "the model's name makes no address"))
 }
 
 fn bad_header(name: &str) -> ModelError {

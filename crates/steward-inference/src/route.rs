@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::catalog::price::ModelPrice;
+use crate::chaos::{self, Chaos, ChaosError, ChaosPlan, ChaosReport};
 use crate::config::ConfigError;
 use crate::estimate::estimate_tokens;
 use crate::explain::{Explanation, Record, Records, Replay};
@@ -85,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) team_of: Option<TeamOf>,
     pub(crate) tracker: TaskTracker,
+    pub(crate) chaos: Chaos,
     records: Records,
     flights: Arc<Flights>,
 }
@@ -104,6 +106,7 @@ impl Router {
                 clock: parts.clock,
                 team_of: parts.team_of,
                 tracker: TaskTracker::new(),
+                chaos: Chaos::default(),
                 records: Records::default(),
                 flights: Arc::default(),
             }),
@@ -162,6 +165,38 @@ impl Router {
         self.shared.tracker.wait().await;
         self.shared.tracker.reopen();
     }
+
+    /// Begins a drill: what the plan says goes wrong on its route until its time is over, it is stopped, or nobody watches it.
+    ///
+    /// # Errors
+    /// There is no such route, the plan cannot be meant, or a drill goes on already.
+    pub fn start_chaos(&self, plan: ChaosPlan) -> Result<String, ChaosError> {
+        if let Err(error) = self.tables.load().resolve(&plan.route) {
+            return Err(ChaosError::Plan(error.message));
+        }
+        self.shared.chaos.start(plan, &self.shared.clock)
+    }
+
+    /// What callers have seen of a drill so far; asking keeps it alive.
+    ///
+    /// # Errors
+    /// There is no such drill.
+    pub fn watch_chaos(&self, id: &str) -> Result<ChaosReport, ChaosError> {
+        self.shared.chaos.watch(id)
+    }
+
+    /// What callers saw of the last drill since the start of the process.
+    pub fn last_chaos(&self) -> Option<ChaosReport> {
+        self.shared.chaos.last()
+    }
+
+    /// Ends a drill and gives what callers have seen of it.
+    ///
+    /// # Errors
+    /// There is no such drill.
+    pub fn stop_chaos(&self, id: &str) -> Result<ChaosReport, ChaosError> {
+        self.shared.chaos.stop(id)
+    }
 }
 
 impl Shared {
@@ -199,8 +234,23 @@ impl Model for Router {
     fn stream(&self, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
         let plan = self.tables.load().resolve(&request.model);
         match plan {
-            Ok(plan) if plan.coalesces => coalesce::join(&self.shared, plan, request, caller),
-            Ok(plan) => self.shared.call(plan, request, caller),
+            Ok(plan) => {
+                let drill = if self.shared.chaos.is_on() {
+                    self.shared.chaos.of(&plan.name)
+                } else {
+                    None
+                };
+                let first_target = drill.as_ref().and(plan.targets.first()).map(|target| Arc::clone(&target.name));
+                let events = if plan.coalesces {
+                    coalesce::join(&self.shared, plan, request, caller)
+                } else {
+                    self.shared.call(plan, request, caller)
+                };
+                match drill {
+                    Some(drill) => chaos::watched(events, drill, first_target),
+                    None => events,
+                }
+            }
             Err(error) => stream::iter([ModelEvent::Failed(error)]).boxed(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Built once for each configuration and never changed: a call keeps the tables it began with.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,6 +14,7 @@ use crate::catalog::{Catalog, KnownModel};
 use crate::config::{AuthStyle, ConfigError, ProviderConfig, ProviderDialect, RouteConfig, TargetConfig};
 use crate::health::Health;
 use crate::keys::KeyRing;
+use crate::platform::Platform;
 
 mod plan;
 
@@ -72,6 +74,8 @@ pub(crate) enum Reach {
     Http(Endpoint),
     /// In this process.
     Local,
+    /// Nowhere yet: a shipped provider that lacks a setting, and which.
+    Unset(String),
 }
 
 /// Where and how a provider is spoken to.
@@ -81,6 +85,24 @@ pub(crate) struct Endpoint {
     pub(crate) base_url: String,
     pub(crate) auth: AuthStyle,
     pub(crate) quirks: Quirks,
+    pub(crate) platform: Platform,
+    /// The operator named the dialect, so the platform does not choose one by model.
+    has_own_dialect: bool,
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// An endpoint for tests of the platforms.
+    pub(crate) fn of_platform(platform: Platform, base_url: String, dialect: Dialect, (auth, quirks): (AuthStyle, Quirks)) -> Self {
+        Endpoint {
+            dialect,
+            base_url,
+            auth,
+            quirks,
+            platform,
+            has_own_dialect: false,
+        }
+    }
 }
 
 impl Tables {
@@ -160,7 +182,7 @@ impl Tables {
         let Some((provider_name, model)) = well_formed else {
             return Err(format!("there is no route or model {:?}{}", clipped(name), self.near(name)));
         };
-        let known = self.catalog.model(name).cloned().unwrap_or_default();
+        let known = self.catalog.model(name).map(Cow::into_owned).unwrap_or_default();
         let place = self.place(name, (provider_name, model), &known)?;
         let name: Arc<str> = name.into();
         let health = self.health.of(&name);
@@ -186,10 +208,21 @@ impl Tables {
         let Some(provider) = self.providers.get(provider_name) else {
             return Err(format!("there is no provider {provider_name:?}{}", self.near(name)));
         };
-        let Reach::Http(endpoint) = &provider.reach else {
-            return self.local_place(name, model);
+        let endpoint = match &provider.reach {
+            Reach::Http(endpoint) => endpoint,
+            Reach::Local => return self.local_place(name, model),
+            Reach::Unset(problem) => {
+                return Err(format!(
+                    "provider {provider_name} is not set up: {problem} in [providers.{provider_name}]"
+                ));
+            }
+        };
+        let dialect = match endpoint.has_own_dialect {
+            true => endpoint.dialect,
+            false => endpoint.platform.dialect_of(model, endpoint.dialect),
         };
         let endpoint = Endpoint {
+            dialect,
             quirks: known.quirks.unwrap_or(endpoint.quirks),
             ..endpoint.clone()
         };
@@ -240,7 +273,7 @@ fn providers(parts: &RouterTables, before: Option<&Tables>) -> Result<BTreeMap<S
         let provider = Provider {
             name: name.clone(),
             reach: reach(name, config, &parts.catalog)?,
-            keys: KeyRing::new(config, old.map(|provider| &provider.keys)),
+            keys: KeyRing::new(&config.with_aws_as_key(), old.map(|provider| &provider.keys)),
             key_env: parts.catalog.providers().get(name).and_then(|known| known.key_env.clone()),
         };
         providers.insert(name.clone(), Arc::new(provider));
@@ -250,7 +283,8 @@ fn providers(parts: &RouterTables, before: Option<&Tables>) -> Result<BTreeMap<S
 
 fn reach(name: &str, config: &ProviderConfig, catalog: &Catalog) -> Result<Reach, ConfigError> {
     let place = || format!("providers.{name}");
-    let known = catalog.providers().get(name);
+    let of_platform = config.platform.and_then(|platform| catalog.of_platform(platform));
+    let known = catalog.providers().get(name).or(of_platform);
     if name.contains('/') {
         return Err(ConfigError::new(place(), "a provider's name has no slash"));
     }
@@ -265,8 +299,16 @@ fn reach(name: &str, config: &ProviderConfig, catalog: &Catalog) -> Result<Reach
         ProviderDialect::Gemini => Dialect::Gemini,
         ProviderDialect::Local => return Ok(Reach::Local),
     };
-    let Some(base_url) = config.base_url.clone().or_else(|| known.map(|known| known.base_url.clone())) else {
+    let platform = config.platform.or(known.and_then(|known| known.platform));
+    let Some(base_url) = config.base_url.as_ref().or(known.map(|known| &known.base_url)) else {
         return Err(ConfigError::new(place(), "it is not in the shipped list, so it needs a base_url"));
+    };
+    let usual_region = known.and_then(|known| known.region.as_deref());
+    let (platform, base_url) = match Platform::of(platform, config, usual_region, base_url) {
+        Ok(found) => found,
+        // Said of a shipped provider that nobody has set up, it waits until somebody asks for one of its models.
+        Err(problem) if config.is_untouched() => return Ok(Reach::Unset(problem)),
+        Err(problem) => return Err(ConfigError::new(place(), problem)),
     };
     let is_address = reqwest::Url::parse(&base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !is_address {
@@ -280,6 +322,8 @@ fn reach(name: &str, config: &ProviderConfig, catalog: &Catalog) -> Result<Reach
         base_url,
         auth: auth(config, known.map(|known| (known.dialect, known.auth)), dialect),
         quirks: config.quirks.or(known.map(|known| known.quirks)).unwrap_or_default(),
+        platform,
+        has_own_dialect: config.dialect.is_some(),
     }))
 }
 
@@ -291,7 +335,10 @@ fn auth(config: &ProviderConfig, known: Option<(ProviderDialect, AuthStyle)>, di
         Dialect::Gemini => AuthStyle::XGoogApiKey,
     };
     let is_same_dialect = |known: ProviderDialect| config.dialect.is_none_or(|said| said == known);
-    let shipped = known.filter(|(dialect, _)| is_same_dialect(*dialect)).map(|(_, auth)| auth);
+    let is_of_platform = |auth: AuthStyle| matches!(auth, AuthStyle::ApiKey | AuthStyle::AwsSigv4 | AuthStyle::GoogleOauth);
+    let shipped = known
+        .filter(|(dialect, auth)| is_of_platform(*auth) || is_same_dialect(*dialect))
+        .map(|(_, auth)| auth);
     match (config.auth, shipped) {
         (Some(said), _) => said,
         // An address of the operator's own and no key: a gateway or a server that wants none.

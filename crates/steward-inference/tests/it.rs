@@ -6,6 +6,8 @@
 mod balance;
 #[path = "it/bench.rs"]
 mod bench;
+#[path = "it/chaos.rs"]
+mod chaos;
 #[path = "it/coalesce.rs"]
 mod coalesce;
 #[path = "it/continuation.rs"]
@@ -18,9 +20,13 @@ mod fallback;
 mod keys;
 #[path = "it/local.rs"]
 mod local;
+#[path = "it/loopback.rs"]
+mod loopback;
 #[path = "it/money.rs"]
 mod money;
 #[path = "it/probes.rs"]
 mod probes;
+#[path = "it/providers.rs"]
+mod providers;
 #[path = "it/sim.rs"]
 mod sim;

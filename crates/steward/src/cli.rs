@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Routes and why calls went where they went
     #[command(subcommand)]
     Routes(Routes),
+    /// Drills: make providers fail on purpose and see what callers see
+    #[command(subcommand)]
+    Chaos(Chaos),
     /// What was spent
     #[command(subcommand)]
     Spend(Spend),
@@ -211,6 +214,53 @@ pub(crate) enum Models {
         /// Its name
         name: String,
     },
+    /// Show where prices are from, with date and checksum
+    Catalogue,
+    /// Compare another list of prices with the one in force, and take it
+    Refresh {
+        /// A file or an https address with LiteLLM's catalogue, or `shipped` for the list of this program
+        #[arg(long, value_name = "FILE|URL|shipped")]
+        from: String,
+        /// Let it take effect
+        #[arg(long)]
+        apply: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Chaos {
+    /// Make a route's providers fail for a bounded time; ends with this command
+    Run(ChaosRun),
+    /// What callers saw of the last drill
+    Report,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosRun {
+    /// The route
+    #[arg(long)]
+    pub(crate) route: String,
+    /// Share of upstream requests that are answered with status 500, from 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) errors: f64,
+    /// Each upstream request is sent this much later
+    #[arg(long, default_value = "0ms", value_name = "TIME")]
+    pub(crate) latency: String,
+    /// Share whose answer breaks off
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) cut: f64,
+    /// Share whose answer is garbled
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) garble: f64,
+    /// Share that is answered with status 429
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) rate_limit: f64,
+    /// Share whose host's name is not found
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) dns: f64,
+    /// How long, at most 1h
+    #[arg(long = "for", default_value = "60s", value_name = "TIME")]
+    pub(crate) duration: String,
 }
 
 #[derive(Subcommand, Debug)]

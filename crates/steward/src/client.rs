@@ -48,6 +48,11 @@ impl Client {
         })
     }
 
+    /// Is it a server of our own, which nobody else knows of?
+    pub(crate) fn is_own(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// Ends our own server, if we started one.
     pub(crate) async fn close(self) {
         if let Some(embedded) = self.embedded {

@@ -2,6 +2,8 @@
 
 mod approvals;
 mod backup;
+mod catalogue;
+mod chaos;
 mod chat;
 mod config;
 mod keys;
@@ -54,6 +56,7 @@ async fn with_server(client: &Client, command: Option<Command>, form: Form) -> R
         Some(Command::Models(command)) => lists::models(client, command, form).await.map(|()| 0),
         Some(Command::Providers(command)) => lists::providers(client, command, form).await,
         Some(Command::Routes(command)) => lists::routes(client, command, form).await,
+        Some(Command::Chaos(command)) => chaos::run(client, command, form).await.map(|()| 0),
         Some(Command::Spend(command)) => lists::spend(client, command, form).await.map(|()| 0),
         Some(Command::Config(command)) => config::run(client, command, form).await.map(|()| 0),
         Some(Command::Keys(command)) => keys::run(client, command, form).await.map(|()| 0),

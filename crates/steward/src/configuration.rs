@@ -168,7 +168,7 @@ fn invalid(message: String) -> anyhow::Error {
     Failure::new(Exit::Failed, "invalid_config", message).into()
 }
 
-/// `${NAME}` from the environment, or the text itself.
+/// `${NAME}` from the environment, the contents of `file:PATH`, or the text itself.
 fn resolve_key(written: &str, provider: &str) -> Result<Secret<String>> {
     if let Some(name) = written.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -178,6 +178,11 @@ fn resolve_key(written: &str, provider: &str) -> Result<Secret<String>> {
             ))
         };
         return Ok(Secret::new(value.ok_or_else(missing)?));
+    }
+    if let Some(path) = written.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| invalid(format!("providers.{provider}: the key's file {path} cannot be read: {error}")))?;
+        return Ok(Secret::new(text.trim().to_owned()));
     }
     if written.starts_with("vault:") {
         return Err(invalid(format!(

@@ -81,6 +81,11 @@ impl Home {
         self.root.join("backups")
     }
 
+    /// The list of prices that the operator put in place of the program's; usually absent.
+    pub(crate) fn prices_file(&self) -> PathBuf {
+        self.root.join("prices.tsv")
+    }
+
     fn running_file(&self) -> PathBuf {
         self.root.join("run.json")
     }

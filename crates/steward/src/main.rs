@@ -12,6 +12,7 @@ mod failure;
 mod home;
 mod operations;
 mod output;
+mod prices;
 mod reference;
 #[cfg(feature = "sabotage")]
 mod sabotage;

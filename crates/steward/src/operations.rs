@@ -14,6 +14,7 @@ use steward_gateway::shapes::{
     RouteLine,
 };
 use steward_inference::catalog::price::ModelPrice;
+use steward_inference::chaos::{ChaosError, ChaosPlan, ChaosReport};
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
 use steward_inference::route::{RouteStanding, TokenCount};
@@ -25,6 +26,7 @@ use crate::configuration::Configuration;
 use crate::default_route;
 use crate::doctor;
 use crate::failure::Failure;
+use crate::prices;
 use crate::wiring::House;
 
 /// A model whose file is here and that another program must run.
@@ -48,6 +50,8 @@ impl Operations for HouseOperations {
             Ok(match what {
                 Reading::Agents => json!(agents(house)),
                 Reading::Models => json!(models(house)),
+                Reading::Catalogue => json!(prices::lists(house)),
+                Reading::Chaos => json!(house.router.last_chaos().ok_or_else(|| ServiceError::not_found("drill", "last"))?),
                 Reading::Providers => json!(providers(house)),
                 Reading::Routes => json!(routes(house)),
                 Reading::Config => json!(config(house)),
@@ -67,6 +71,10 @@ impl Operations for HouseOperations {
                 Operation::SetConfig { key, value } => set_config(&self.house, &key, value).await,
                 Operation::PullModel(name) => pull_model(&self.house, name).await,
                 Operation::RemoveModel(name) => remove_model(&self.house, &name),
+                Operation::RefreshCatalogue(text) => prices::refresh(&self.house, text).map(|refreshed| json!(refreshed)),
+                Operation::StartChaos(plan) => start_chaos(&self.house, plan),
+                Operation::WatchChaos(id) => told(self.house.router.watch_chaos(&id), &id),
+                Operation::StopChaos(id) => told(self.house.router.stop_chaos(&id), &id),
                 Operation::Backup => backup::create(&self.house).await.map(|made| json!(made)).map_err(failed),
                 Operation::FixDoctor => Ok(json!(doctor::fix(&self.house).await)),
             }
@@ -97,7 +105,26 @@ impl Operations for HouseOperations {
     }
 }
 
-fn failed(error: anyhow::Error) -> ServiceError {
+fn start_chaos(house: &House, plan: ChaosPlan) -> Result<Value, ServiceError> {
+    let shown = json!(plan);
+    let id = house.router.start_chaos(plan).map_err(|error| refused(&error, ""))?;
+    tracing::warn!(drill = id, plan = %shown, "a drill has begun: providers of its route will seem to fail");
+    told(house.router.watch_chaos(&id), &id)
+}
+
+fn told(report: Result<ChaosReport, ChaosError>, id: &str) -> Result<Value, ServiceError> {
+    report.map(|report| json!(report)).map_err(|error| refused(&error, id))
+}
+
+fn refused(error: &ChaosError, id: &str) -> ServiceError {
+    match error {
+        ChaosError::Plan(problem) => ServiceError::Invalid(problem.clone()),
+        ChaosError::Busy(_) => ServiceError::Conflict(error.to_string()),
+        ChaosError::Unknown => ServiceError::not_found("drill", id),
+    }
+}
+
+pub(crate) fn failed(error: anyhow::Error) -> ServiceError {
     ServiceError::Invalid(Failure::of(error).to_string())
 }
 
@@ -270,7 +297,7 @@ async fn pull_model(house: &Arc<House>, name: String) -> Result<Value, ServiceEr
     let installed = pulled
         .map_err(|error| ServiceError::Unavailable(error.to_string()))?
         .map_err(|error| ServiceError::Invalid(error.to_string()))?;
-    house.refresh_local_models().map_err(failed)?;
+    house.refresh_tables().map_err(failed)?;
     let runs_here = pull::sources()
         .iter()
         .any(|source| source.name == installed.name && source.runs_in_process);
@@ -287,7 +314,7 @@ fn remove_model(house: &House, name: &str) -> Result<Value, ServiceError> {
     if !removed {
         return Err(ServiceError::not_found("local model", name));
     }
-    house.refresh_local_models().map_err(failed)?;
+    house.refresh_tables().map_err(failed)?;
     Ok(json!(RemovedModel {
         model: name.to_owned(),
         state: "removed".to_owned(),

@@ -39,6 +39,7 @@ use crate::absent_model::AbsentModel;
 use crate::configuration::Configuration;
 use crate::default_route;
 use crate::home::Home;
+use crate::prices;
 use crate::system_clock::SystemClock;
 
 /// Context window assumed for a model that nobody has described.
@@ -115,8 +116,8 @@ impl House {
         Ok(())
     }
 
-    /// Looks again which local models are there.
-    pub(crate) fn refresh_local_models(&self) -> Result<()> {
+    /// Looks again which local models and which prices are there.
+    pub(crate) fn refresh_tables(&self) -> Result<()> {
         let tables = tables(&self.home, &self.configuration.load(), &self.local)?;
         let state = FactState::of(&tables, &installed(&self.home)?);
         self.router.replace(tables)?;
@@ -137,7 +138,7 @@ async fn end_leftovers(owner: &Owner) {
 }
 
 fn tables(home: &Home, configuration: &Configuration, local: &LocalModels) -> Result<RouterTables> {
-    let catalog = Catalog::load(&configuration.models)?;
+    let catalog = Catalog::load_with(&configuration.models, prices::in_force(home)?)?;
     let mut providers: BTreeMap<String, ProviderConfig> = configuration.providers.clone();
     default_route::add_keys_of_environment(&catalog, &mut providers);
     let mut routes: BTreeMap<String, RouteConfig> = configuration.routes.clone();

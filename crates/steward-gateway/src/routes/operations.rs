@@ -7,9 +7,10 @@ use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use steward_inference::chaos::ChaosPlan;
 
 use crate::error::ApiError;
-use crate::operations::{Operation, Reading};
+use crate::operations::{CatalogueText, Operation, Reading};
 use crate::server::Gateway;
 
 macro_rules! readings {
@@ -28,6 +29,10 @@ readings! {
     agents => Agents,
     /// `GET /api/models`.
     models => Models,
+    /// `GET /api/models/catalogue`.
+    catalogue => Catalogue,
+    /// `GET /api/chaos`.
+    chaos => Chaos,
     /// `GET /api/providers`.
     providers => Providers,
     /// `GET /api/routes`.
@@ -83,6 +88,29 @@ pub(crate) async fn set_config(State(gateway): State<Arc<Gateway>>, Json(body): 
 /// `POST /api/models/{name}/pull`.
 pub(crate) async fn pull(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     run(&gateway, Operation::PullModel(name)).await
+}
+
+/// `POST /api/models/catalogue`.
+pub(crate) async fn refresh_catalogue(
+    State(gateway): State<Arc<Gateway>>,
+    Json(body): Json<CatalogueText>,
+) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::RefreshCatalogue(body)).await
+}
+
+/// `POST /api/chaos`.
+pub(crate) async fn start_chaos(State(gateway): State<Arc<Gateway>>, Json(plan): Json<ChaosPlan>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::StartChaos(plan)).await
+}
+
+/// `POST /api/chaos/{id}/watch`.
+pub(crate) async fn watch_chaos(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::WatchChaos(id)).await
+}
+
+/// `POST /api/chaos/{id}/stop`.
+pub(crate) async fn stop_chaos(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    run(&gateway, Operation::StopChaos(id)).await
 }
 
 /// `DELETE /api/models/{name}`.

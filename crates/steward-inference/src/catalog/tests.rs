@@ -44,10 +44,13 @@ fn prices_are_exact_per_token() {
 #[test]
 fn dated_names_have_the_price_of_the_plain_one() {
     let catalog = shipped();
-    let plain = catalog.price_of("anthropic/claude-sonnet-4-5");
-    assert!(plain.is_some());
-    assert_eq!(catalog.price_of("anthropic/claude-sonnet-4-5-20250929"), plain);
-    assert_eq!(catalog.price_of("openai/gpt-5-2025-08-07"), catalog.price_of("openai/gpt-5"));
+    let price = |name: &str| catalog.price_of(name).map(|price| (price.input, price.cached_input, price.output));
+    assert!(price("anthropic/claude-sonnet-4-5").is_some());
+    for plain in ["anthropic/claude-sonnet-4-5", "openai/gpt-5"] {
+        for date in ["-20250929", "-2025-08-07", "-20991231", "-latest"] {
+            assert_eq!(price(&format!("{plain}{date}")), price(plain), "{plain}{date}");
+        }
+    }
     assert_eq!(catalog.price_of("openai/gpt-5-turbo-9000"), None);
 }
 
@@ -88,4 +91,62 @@ fn a_price_that_cannot_be_meant_is_refused() {
         let error = overridden("mock/one", text).unwrap_err().to_string();
         assert!(error.starts_with("models.\"mock/one\": ") && error.contains(wanted), "{error}");
     }
+}
+
+#[test]
+fn the_long_list_knows_what_the_short_one_does_not() {
+    let catalog = shipped();
+    let price = |name: &str| catalog.price_of(name).map(|price| price.version);
+    let wide = catalog.wide().origin().version();
+    for name in [
+        "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "azure/gpt-5",
+        "vertex/gemini-2.5-pro",
+    ] {
+        assert_eq!(price(name), Some(wide.clone()), "{name}");
+    }
+    assert_eq!(price("anthropic/claude-sonnet-4-5").as_deref(), Some(catalog.snapshot()));
+}
+
+#[test]
+fn a_model_of_the_long_list_speaks_like_its_kin_at_its_maker() {
+    let catalog = shipped();
+    for (name, maker) in [
+        (
+            "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "anthropic/claude-sonnet-4-5",
+        ),
+        ("vertex/claude-sonnet-4-5@20250929", "anthropic/claude-sonnet-4-5"),
+        ("vertex/gemini-2.5-pro", "gemini/gemini-2.5-pro"),
+        ("azure/gpt-5", "openai/gpt-5"),
+    ] {
+        assert_eq!(family::maker_of(name).as_deref(), Some(maker));
+        let (model, kin) = (catalog.model(name).unwrap(), catalog.model(maker).unwrap());
+        assert_eq!((model.quirks, model.tier), (kin.quirks, kin.tier), "{name}");
+    }
+    assert_eq!(family::maker_of("openrouter/anthropic/claude-sonnet-4-5"), None);
+}
+
+#[test]
+fn the_operators_price_holds_for_dated_names_too() {
+    let catalog = overridden("openai/gpt-4o", "input_usd_per_mtok = 1.0\noutput_usd_per_mtok = 1.0").unwrap();
+    assert!(catalog.wide().names().any(|name| name == "openai/gpt-4o-2024-08-06"));
+    assert_eq!(catalog.price_of("openai/gpt-4o-2024-08-06").unwrap().version, "override");
+}
+
+#[test]
+fn the_two_lists_differ_on_few_prices() {
+    let catalog = shipped();
+    let wide = |name: &str| catalog.wide().known(name).and_then(|wide| wide.price);
+    let (mut both, mut apart) = (0, Vec::new());
+    for (name, model) in catalog.models() {
+        if let (Some(short), Some(wide)) = (&model.price, wide(name)) {
+            both += 1;
+            if (short.input, short.output) != (wide.input, wide.output) {
+                apart.push((name, short.input, wide.input, short.output, wide.output));
+            }
+        }
+    }
+    // Where they differ, the short list has the dearer price of two, or a price that has changed since.
+    assert!(both > 50 && apart.len() * 5 < both, "{both}: {apart:#?}");
 }

@@ -4,16 +4,17 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use steward_dialects::Dialect;
-use steward_dialects::egress::{BODY_LIMIT_BYTES, EncodedRequest, Streaming, encode_request, join_url};
+use steward_dialects::egress::{BODY_LIMIT_BYTES, EncodedRequest, Streaming, encode_request};
 use steward_dialects::embeddings::{self, EmbedRequest, Embedded};
 use steward_domain::clock::Timestamp;
 use steward_domain::model::{ModelError, ModelErrorKind, ModelRequest};
 use steward_domain::secret::Secret;
 
-use super::{HttpProvider, auth_headers, bad_header, network, refusal};
+use super::{HttpProvider, address, headers_of, network, refusal};
+use crate::platform::place;
+use crate::signing::{Unsigned, authenticate};
 use crate::tables::Endpoint;
 
 /// Fields that shape an answer; where tokens are only counted they are refused.
@@ -50,7 +51,7 @@ impl HttpProvider {
         };
         encoded.path = path;
         encoded.body = serde_json::to_vec(&body).unwrap_or_default();
-        let answer = self.post(endpoint, key, encoded, now).await?;
+        let answer = self.post(endpoint, (&request.model, key), encoded, now).await?;
         let value: Value = serde_json::from_slice(&answer).unwrap_or_default();
         Ok(value.pointer(at).and_then(Value::as_u64))
     }
@@ -67,7 +68,7 @@ impl HttpProvider {
         now: Timestamp,
     ) -> Result<(Embedded, Bytes), ModelError> {
         let encoded = embeddings::encode_request(endpoint.dialect, request)?;
-        let answer = self.post(endpoint, key, encoded, now).await?;
+        let answer = self.post(endpoint, (&request.model, key), encoded, now).await?;
         let embedded = embeddings::decode_response(endpoint.dialect, &answer, request.inputs.len())?;
         Ok((embedded, answer))
     }
@@ -75,19 +76,23 @@ impl HttpProvider {
     async fn post(
         &self,
         endpoint: &Endpoint,
-        key: Option<&Secret<String>>,
+        (model, key): (&str, Option<&Secret<String>>),
         encoded: EncodedRequest,
         now: Timestamp,
     ) -> Result<Bytes, ModelError> {
-        let mut headers = auth_headers(endpoint.auth, key)?;
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        for (name, value) in &encoded.headers {
-            let value = HeaderValue::from_str(value).map_err(|_| bad_header(name))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        let url = join_url(&endpoint.base_url, &encoded.path);
-        let response = self.client.post(url).headers(headers).body(encoded.body).send().await;
+        let exposed = key.map(|key| key.expose().as_str());
+        let placed = place(endpoint, (model, exposed), Streaming::Whole, encoded)?;
+        let mut headers = headers_of(&placed)?;
+        let url = address(&placed.url)?;
+        let unsigned = Unsigned {
+            method: "POST",
+            url: &url,
+            body: &placed.body,
+            region: endpoint.platform.region(),
+            now,
+        };
+        authenticate((endpoint.auth, key), &unsigned, (&self.client, &self.tokens), &mut headers).await?;
+        let response = self.client.post(url).headers(headers).body(placed.body).send().await;
         let response = response.map_err(|error| network(error, "the request failed"))?;
         if !response.status().is_success() {
             return Err(refusal(endpoint.dialect, response, now).await);

@@ -344,6 +344,7 @@ impl Call {
             congestion: self.plan.congestion,
             input_tokens: self.input_tokens,
             called_at: self.started_at,
+            drilled: self.shared.chaos.is_on().then(|| Arc::clone(&self.plan)),
         })
     }
 

@@ -15,10 +15,11 @@ use super::{Shared, kind_name};
 use crate::balance::lane::Slot;
 use crate::balance::meters::UnderWay;
 use crate::balance::window::Verdict;
+use crate::chaos::Fault;
 use crate::config::CongestionConfig;
 use crate::keys::ProviderKey;
 use crate::provider::Outgoing;
-use crate::tables::{Place, Target};
+use crate::tables::{Place, Plan, Target};
 use crate::wait::{ms_since, since, within};
 
 /// A request that is ready to leave.
@@ -35,6 +36,8 @@ pub(crate) struct Launch {
     pub(crate) input_tokens: u64,
     /// When the call came in.
     pub(crate) called_at: Timestamp,
+    /// Its route, while a drill may make it fail.
+    pub(crate) drilled: Option<Arc<Plan>>,
 }
 
 /// What is sent.
@@ -80,7 +83,14 @@ impl Launch {
         let clock = &*shared.clock;
         let sent_at = clock.now();
         let late = || ModelError::new(ModelErrorKind::Timeout, format!("no content came within {:?}", self.limit));
-        let sent = within(clock, self.limit, self.cargo.send(sent_at)).await;
+        let sending = async {
+            let fault = match &self.drilled {
+                Some(plan) => shared.chaos.strike(&plan.name).await?,
+                None => None,
+            };
+            self.cargo.send(sent_at, fault).await
+        };
+        let sent = within(clock, self.limit, sending).await;
         let mut bill = Some(self.bill);
         let error = match sent.unwrap_or_else(|| Err(late())) {
             Err(error) => error,
@@ -142,9 +152,9 @@ impl Launch {
 }
 
 impl Cargo {
-    async fn send(self, now: Timestamp) -> Result<Upstream, ModelError> {
+    async fn send(self, now: Timestamp, fault: Option<Fault>) -> Result<Upstream, ModelError> {
         match self {
-            Cargo::Http(outgoing) => Ok(Upstream::Http(Box::new(outgoing.stream(now).await?))),
+            Cargo::Http(outgoing) => Ok(Upstream::Http(Box::new(outgoing.stream(now).await?.with_fault(fault)))),
             Cargo::Local(stream) => Ok(Upstream::Local(stream)),
         }
     }

@@ -43,8 +43,10 @@ impl Router {
     async fn probe(&self, name: &str) -> Result<String, String> {
         let tables = self.tables.load_full();
         let provider = tables.providers.get(name).ok_or_else(|| no_provider(name).message)?;
-        let Reach::Http(endpoint) = &provider.reach else {
-            return Ok("its models run in this process".into());
+        let endpoint = match &provider.reach {
+            Reach::Http(endpoint) => endpoint,
+            Reach::Local => return Ok("its models run in this process".into()),
+            Reach::Unset(problem) => return Err(format!("it is not set up: {problem}")),
         };
         if !endpoint.auth.wants_key() {
             return self.ask(endpoint, None).await.map_err(|problem| format!("it {problem}"));
@@ -63,7 +65,8 @@ impl Router {
     }
 
     async fn ask(&self, endpoint: &Endpoint, key: Option<&Secret<String>>) -> Result<String, String> {
-        let answer = within(&*self.shared.clock, TEST_LIMIT, self.shared.http.list_models(endpoint, key)).await;
+        let clock = &*self.shared.clock;
+        let answer = within(clock, TEST_LIMIT, self.shared.http.list_models(endpoint, key, clock.now())).await;
         let status = answer
             .ok_or_else(|| format!("did not answer within {TEST_LIMIT:?}"))?
             .map_err(|error| format!("could not be reached: {}", error.message))?;

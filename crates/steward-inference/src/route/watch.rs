@@ -67,8 +67,8 @@ impl Router {
         let value = key.map(|key| key.value());
         let http = &self.shared.http;
         let asked = match &config.path {
-            Some(path) => within(&**clock, LIMIT, http.look(endpoint, value, path)).await,
-            None => within(&**clock, LIMIT, http.list_models(endpoint, value)).await,
+            Some(path) => within(&**clock, LIMIT, http.look(endpoint, value, path, clock.now())).await,
+            None => within(&**clock, LIMIT, http.list_models(endpoint, value, clock.now())).await,
         };
         let is_there = matches!(asked, Some(Ok(status)) if status < 500);
         let now = clock.now();

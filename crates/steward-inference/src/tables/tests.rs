@@ -22,7 +22,7 @@ fn auth_of(providers: &str, name: &str) -> AuthStyle {
     let tables = build(providers, "").unwrap();
     match &tables.providers[name].reach {
         Reach::Http(endpoint) => endpoint.auth,
-        Reach::Local => AuthStyle::None,
+        Reach::Local | Reach::Unset(_) => AuthStyle::None,
     }
 }
 

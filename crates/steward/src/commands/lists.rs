@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{cell, show_list, text};
+use super::{catalogue, cell, show_list, text};
 use crate::cli::{List, Models, Providers, Routes, Sessions, Spend};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
@@ -73,6 +73,11 @@ pub(crate) async fn models(client: &Client, command: Models, form: Form) -> Resu
             show_one(&client.post(&format!("/api/models/{name}/pull"), &json!({})).await?, form);
         }
         Models::Remove { name } => show_one(&client.delete(&format!("/api/models/{name}")).await?, form),
+        Models::Catalogue => {
+            let fields = ["source", "date", "models", "from", "licence", "sha256"];
+            show_list(&client.get("/api/models/catalogue").await?["items"], &fields, form);
+        }
+        Models::Refresh { from, apply } => catalogue::refresh(client, &from, apply, form).await?,
     }
     Ok(())
 }
