@@ -8,6 +8,7 @@ pub mod explain;
 pub mod local;
 pub mod provider;
 pub mod pull;
+pub mod rollout;
 pub mod route;
 pub mod tables;
 
