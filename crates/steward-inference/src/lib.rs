@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod balance;
+pub mod cache;
 pub mod catalog;
 pub mod config;
 pub mod estimate;

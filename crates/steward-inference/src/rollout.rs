@@ -316,7 +316,7 @@ impl Rollout {
         };
         if let Some(measure) = with(Standing::Broken).next() {
             let why = self.broken(measure);
-            return Some(self.enter(Phase::RolledBack, 0.0, Action::Rollback, (SYSTEM, &why), now));
+            return Some(self.enter((Phase::RolledBack, 0.0), Action::Rollback, (SYSTEM, &why), now));
         }
         let is_due = since(now, self.state.since) >= self.config.step_time && self.state.step_calls >= self.config.min_samples;
         if !is_due || self.state.phase == Phase::Held {
@@ -345,8 +345,8 @@ impl Rollout {
             self.config.confidence, self.state.step_calls
         );
         match next {
-            Some(share) if share < 1.0 => self.enter(Phase::Running, share, Action::Shift, (SYSTEM, &why), now),
-            Some(_) | None => self.enter(Phase::Promoted, 1.0, Action::Promote, (SYSTEM, &why), now),
+            Some(share) if share < 1.0 => self.enter((Phase::Running, share), Action::Shift, (SYSTEM, &why), now),
+            Some(_) | None => self.enter((Phase::Promoted, 1.0), Action::Promote, (SYSTEM, &why), now),
         }
     }
 
@@ -392,7 +392,7 @@ impl Rollout {
     }
 
     /// Changes phase and share, and begins a new step.
-    fn enter(&mut self, phase: Phase, share: f64, action: Action, (who, why): (&str, &str), now: Timestamp) -> RolloutEvent {
+    fn enter(&mut self, (phase, share): (Phase, f64), action: Action, (who, why): (&str, &str), now: Timestamp) -> RolloutEvent {
         let was_over = matches!(self.state.phase, Phase::Promoted | Phase::RolledBack);
         let is_over = matches!(phase, Phase::Promoted | Phase::RolledBack);
         let mut event = self.event(action, (who, why), now);

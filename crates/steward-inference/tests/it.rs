@@ -6,6 +6,8 @@
 mod balance;
 #[path = "it/bench.rs"]
 mod bench;
+#[path = "it/cache.rs"]
+mod cache;
 #[path = "it/coalesce.rs"]
 mod coalesce;
 #[path = "it/continuation.rs"]
@@ -22,5 +24,7 @@ mod local;
 mod money;
 #[path = "it/probes.rs"]
 mod probes;
+#[path = "it/rollouts.rs"]
+mod rollouts;
 #[path = "it/sim.rs"]
 mod sim;

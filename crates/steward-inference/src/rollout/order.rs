@@ -43,8 +43,8 @@ impl Rollout {
         let said = (who, why);
         match order {
             Order::Shift(share) => self.shift(share, said, now),
-            Order::Promote => Ok(self.enter(Phase::Promoted, 1.0, Action::Promote, said, now)),
-            Order::Rollback => Ok(self.enter(Phase::RolledBack, 0.0, Action::Rollback, said, now)),
+            Order::Promote => Ok(self.enter((Phase::Promoted, 1.0), Action::Promote, said, now)),
+            Order::Rollback => Ok(self.enter((Phase::RolledBack, 0.0), Action::Rollback, said, now)),
             Order::Hold => {
                 self.must_run()?;
                 self.state.phase = Phase::Held;
@@ -75,7 +75,7 @@ impl Rollout {
         } else {
             phase
         };
-        let event = self.enter(phase, share, Action::Shift, said, now);
+        let event = self.enter((phase, share), Action::Shift, said, now);
         self.sticky.forget();
         Ok(event)
     }
