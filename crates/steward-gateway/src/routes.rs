@@ -5,6 +5,7 @@ mod health;
 mod inference;
 mod keys;
 mod operations;
+mod rollouts;
 mod session;
 mod sessions;
 mod spend;
@@ -16,7 +17,10 @@ use std::sync::{Arc, LazyLock};
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use steward_dialects::Dialect;
+use steward_inference::cache::CacheReport;
 use steward_inference::explain::{Explanation, Replay};
+use steward_inference::rollout::RolloutEvent;
+use steward_inference::rollout::status::RolloutStatus;
 use steward_inference::route::{ProviderTest, RouteStanding};
 use steward_runtime::access::Right;
 use steward_runtime::approvals::ApprovalView;
@@ -61,6 +65,7 @@ pub(crate) struct Call {
 const USE: Access = Access::Needs(Right::Use);
 const SEE: Access = Access::Needs(Right::See);
 const READ: Access = Access::Needs(Right::Read);
+const OPERATE: Access = Access::Needs(Right::Operate);
 const ADMINISTER: Access = Access::Needs(Right::Administer);
 
 macro_rules! route {
@@ -226,6 +231,46 @@ pub(crate) fn all() -> Vec<Route> {
             "/api/routes/{name}",
             get(operations::standing),
             GET(READ, "How a route and its targets stand now", gives: RouteStanding)
+        ),
+        route!(
+            "/api/routes/{name}/rollout",
+            get(rollouts::status),
+            GET(READ, "How a route's rollout stands", gives: RolloutStatus)
+        ),
+        route!(
+            "/api/routes/{name}/shift",
+            post(rollouts::shift),
+            POST(ADMINISTER, "Gives the candidate a share of the calls", body: rollouts::Shift, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/promote",
+            post(rollouts::promote),
+            POST(ADMINISTER, "The candidate takes over at once", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/hold",
+            post(rollouts::hold),
+            POST(ADMINISTER, "Keeps a rollout where it is", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/resume",
+            post(rollouts::resume),
+            POST(ADMINISTER, "Lets a held rollout go on by itself", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/rollback",
+            post(rollouts::rollback),
+            POST(ADMINISTER, "Takes the candidate out at once", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/cache",
+            get(rollouts::cache),
+            GET(READ, "How a route's cache does", gives: CacheReport)
+        ),
+        route!(
+            "/api/calls/{id}/feedback",
+            post(rollouts::feedback),
+            POST(OPERATE, "Says how good an answer was, for the rollout it was part of", body: rollouts::Feedback, gives: shapes::FeedbackTaken)
         ),
         route!("/api/providers", get(operations::providers), GET(READ, "Providers", gives: shapes::List<shapes::ProviderLine>)),
         route!(

@@ -13,6 +13,7 @@ mod home;
 mod operations;
 mod output;
 mod reference;
+mod rollout_store;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod serve;
