@@ -121,13 +121,23 @@ pub fn similarity(left: &str, right: &str) -> f64 {
     cosine(&words(left), &words(right))
 }
 
+/// The counts of a text's words. Short words say little and are in every text; they count only where there are no others.
 fn words(text: &str) -> BTreeMap<String, f64> {
-    let mut counts = BTreeMap::new();
     let end = text.floor_char_boundary(TEXT_LIMIT.min(text.len()));
-    for word in text[..end].split(|letter: char| !letter.is_alphanumeric()) {
-        if !word.is_empty() {
-            *counts.entry(word.to_lowercase()).or_insert(0.0) += 1.0;
-        }
+    let all = || {
+        text[..end]
+            .split(|letter: char| !letter.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+    };
+    let is_telling = |word: &&str| word.chars().nth(3).is_some() || word.chars().any(|letter| !letter.is_ascii_alphabetic());
+    let counts = counted(all().filter(is_telling));
+    if counts.is_empty() { counted(all()) } else { counts }
+}
+
+fn counted<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, f64> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word.to_lowercase()).or_insert(0.0) += 1.0;
     }
     counts
 }
@@ -217,3 +227,6 @@ fn is_of(value: &Value, name: &str) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod main_job;
 mod path_rules;
 mod postgres;
 mod prompt;
+mod rollouts;
 mod running;
 mod steering;
 mod stop;
