@@ -123,8 +123,10 @@ async fn answer(gateway: &Arc<Gateway>, asked: Asked, caller: &Authenticated, he
             .await
             .map_err(|error| error.in_dialect(dialect))?,
         None => {
-            let session = session_of(caller, headers, ingress.user.as_deref());
-            let caller = model_caller(caller, &call.request, session);
+            let caller = Caller {
+                session: session_of(caller, headers, ingress.user.as_deref()),
+                ..model_caller(caller, &call.request)
+            };
             gateway.model.stream(ingress.request, caller)
         }
     };
@@ -152,13 +154,13 @@ async fn answer(gateway: &Arc<Gateway>, asked: Asked, caller: &Authenticated, he
     Ok(labelled(response, &call, &answerer, overhead_us))
 }
 
-fn model_caller(caller: &Authenticated, request: &RequestId, session: Option<SessionId>) -> Caller {
+fn model_caller(caller: &Authenticated, request: &RequestId) -> Caller {
     Caller {
         principal: caller.identity.principal.clone(),
         request: request.clone(),
         key: caller.identity.key.clone(),
         agent: None,
-        session,
+        session: None,
         turn: None,
     }
 }
