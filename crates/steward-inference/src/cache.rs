@@ -402,4 +402,6 @@ fn open_part(request: &ModelRequest, chars: usize) -> Option<String> {
 }
 
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 mod tests;

@@ -2,8 +2,6 @@
 //!
 //! Encoders hardly see these: "in 2023" and "in 2024", "with" and "without" are near to them. A false refusal costs a call, no more.
 
-use std::collections::BTreeSet;
-
 /// Words that turn a sentence round.
 const NEGATIONS: [&str; 16] = [
     "not", "no", "never", "without", "none", "cannot", "neither", "nor", "except", "nicht", "kein", "keine", "ohne", "pas", "sans", "sin",
@@ -15,13 +13,13 @@ const SIDES: [&str; 24] = [
     "open", "close", "highest", "lowest", "largest", "smallest", "buy", "sell", "to", "from",
 ];
 
-/// What must be equal.
+/// What must be equal, in its order: from Rome to Oslo is not from Oslo to Rome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Guard {
     numbers: Vec<String>,
     negations: usize,
     sides: Vec<String>,
-    names: BTreeSet<String>,
+    names: Vec<String>,
     quotes: Vec<String>,
 }
 
@@ -44,12 +42,10 @@ impl Guard {
             let is_pronoun = lower == "i" || lower.starts_with("i'") || lower.starts_with("i’");
             // The first word of a sentence is no name for being written large.
             if !is_sentence_start && !is_pronoun && word.chars().next().is_some_and(char::is_uppercase) {
-                guard.names.insert(lower);
+                guard.names.push(lower);
             }
             is_sentence_start = token.ends_with(['.', '!', '?', ':']);
         }
-        guard.numbers.sort();
-        guard.sides.sort();
         guard.quotes = text.split(['"', '`', '“', '”']).skip(1).step_by(2).map(str::to_owned).collect();
         guard
     }
