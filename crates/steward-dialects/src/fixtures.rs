@@ -232,6 +232,7 @@ pub(crate) fn started() -> ModelEvent {
     ModelEvent::Started(Answerer {
         target: "p/m".to_owned(),
         attempts: 1,
+        ..Answerer::default()
     })
 }
 

@@ -17,6 +17,11 @@ pub trait Meter: Send + Sync {
         let _ = (caller, target);
         Box::pin(std::future::ready(()))
     }
+    /// Books an answer that was given again and cost nothing, so that the ledger has every answer. Nothing was reserved for it.
+    fn book_free<'a>(&'a self, request: &'a ModelRequest, call: SettledCall<'a>) -> BoxFuture<'a, ()> {
+        let _ = (request, call);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A finished call, for the ledger.

@@ -203,12 +203,42 @@ pub enum ModelEvent {
 }
 
 /// Which target answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answerer {
     /// `provider/model`.
     pub target: String,
     /// Upstream requests made so far, this one included.
     pub attempts: u32,
+    /// What the cache had to do with it.
+    #[serde(default)]
+    pub cache: CacheUse,
+}
+
+/// What the cache had to do with an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheUse {
+    /// There is no cache on this way.
+    #[default]
+    Off,
+    /// It had nothing that fits.
+    Miss,
+    /// The answer is from it.
+    Hit,
+    /// The answer is from it, too old, and given because every target failed.
+    Stale,
+}
+
+impl CacheUse {
+    /// As the header `x-steward-cache` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CacheUse::Off => "off",
+            CacheUse::Miss => "miss",
+            CacheUse::Hit => "hit",
+            CacheUse::Stale => "stale",
+        }
+    }
 }
 
 /// How an answer ended.

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_inference::chaos::ChaosPlan;
+use steward_inference::rollout::Signal;
+use steward_inference::rollout::order::Order;
 use steward_inference::route::TokenCount;
 use steward_runtime::error::ServiceError;
 
@@ -25,6 +27,17 @@ pub trait Operations: Send + Sync {
     fn replay(&self, request_id: &str) -> Option<Value>;
     /// How a route and its targets stand now.
     fn standing(&self, route: &str) -> Option<Value>;
+    /// Something of one route; `None` where it has none.
+    fn route(&self, name: &str, what: RouteReading) -> Option<Value>;
+}
+
+/// What can be read of one route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteReading {
+    /// How its rollout stands.
+    Rollout,
+    /// How its cache does.
+    Cache,
 }
 
 /// What can be read.
@@ -93,4 +106,22 @@ pub enum Operation {
     Backup,
     /// Mends what the doctor can mend safely, and checks again.
     FixDoctor,
+    /// An order to a route's rollout.
+    Rollout {
+        /// The route.
+        route: String,
+        /// What.
+        order: Order,
+        /// Who gives it.
+        who: String,
+        /// Why, a sentence; may be empty.
+        why: String,
+    },
+    /// A word on an answer.
+    Feedback {
+        /// The call.
+        request: String,
+        /// What is said.
+        signal: Signal,
+    },
 }

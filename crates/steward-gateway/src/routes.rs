@@ -5,6 +5,7 @@ mod health;
 mod inference;
 mod keys;
 mod operations;
+mod rollouts;
 mod session;
 mod sessions;
 mod spend;
@@ -16,8 +17,11 @@ use std::sync::{Arc, LazyLock};
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use steward_dialects::Dialect;
+use steward_inference::cache::CacheReport;
 use steward_inference::chaos::{ChaosPlan, ChaosReport};
 use steward_inference::explain::{Explanation, Replay};
+use steward_inference::rollout::RolloutEvent;
+use steward_inference::rollout::status::RolloutStatus;
 use steward_inference::route::{ProviderTest, RouteStanding};
 use steward_runtime::access::Right;
 use steward_runtime::approvals::ApprovalView;
@@ -63,6 +67,7 @@ pub(crate) struct Call {
 const USE: Access = Access::Needs(Right::Use);
 const SEE: Access = Access::Needs(Right::See);
 const READ: Access = Access::Needs(Right::Read);
+const OPERATE: Access = Access::Needs(Right::Operate);
 const ADMINISTER: Access = Access::Needs(Right::Administer);
 
 macro_rules! route {
@@ -250,6 +255,46 @@ pub(crate) fn all() -> Vec<Route> {
             "/api/chaos/{id}/stop",
             post(operations::stop_chaos),
             POST(ADMINISTER, "Ends a drill", gives: ChaosReport)
+        ),
+        route!(
+            "/api/routes/{name}/rollout",
+            get(rollouts::status),
+            GET(READ, "How a route's rollout stands", gives: RolloutStatus)
+        ),
+        route!(
+            "/api/routes/{name}/shift",
+            post(rollouts::shift),
+            POST(ADMINISTER, "Gives the candidate a share of the calls", body: rollouts::Shift, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/promote",
+            post(rollouts::promote),
+            POST(ADMINISTER, "The candidate takes over at once", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/hold",
+            post(rollouts::hold),
+            POST(ADMINISTER, "Keeps a rollout where it is", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/resume",
+            post(rollouts::resume),
+            POST(ADMINISTER, "Lets a held rollout go on by itself", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/rollback",
+            post(rollouts::rollback),
+            POST(ADMINISTER, "Takes the candidate out at once", body: rollouts::Why, gives: RolloutEvent)
+        ),
+        route!(
+            "/api/routes/{name}/cache",
+            get(rollouts::cache),
+            GET(READ, "How a route's cache does", gives: CacheReport)
+        ),
+        route!(
+            "/api/calls/{id}/feedback",
+            post(rollouts::feedback),
+            POST(OPERATE, "Says how good an answer was, for the rollout it was part of", body: rollouts::Feedback, gives: shapes::FeedbackTaken)
         ),
         route!("/api/providers", get(operations::providers), GET(READ, "Providers", gives: shapes::List<shapes::ProviderLine>)),
         route!(

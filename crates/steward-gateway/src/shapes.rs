@@ -257,6 +257,15 @@ pub struct RouteLine {
     pub targets: Vec<String>,
 }
 
+/// What became of a word on an answer.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FeedbackTaken {
+    /// The call.
+    pub request: String,
+    /// It was an answer of a rollout, which has learnt of it.
+    pub taken: bool,
+}
+
 /// The state of the local models.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LocalModels {

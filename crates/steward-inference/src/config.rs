@@ -10,8 +10,13 @@ use serde::{Deserialize, Deserializer};
 use steward_dialects::egress::Quirks;
 use steward_domain::secret::Secret;
 
+use cache::CacheConfig;
+use rollout::RolloutConfig;
+
+pub mod cache;
 mod duration;
 mod place;
+pub mod rollout;
 mod route;
 
 pub use place::{AwsConfig, PlatformName};
@@ -262,6 +267,12 @@ pub struct RouteConfig {
     /// A plain answer that breaks off is continued by another target where its dialect allows; on unless said.
     #[serde(default = "yes")]
     pub continuation: bool,
+    /// Which answers are kept and given again; none unless said.
+    #[serde(default)]
+    pub cache: CacheConfig,
+    /// How a candidate is tried and takes over.
+    #[serde(default)]
+    pub rollout: Option<RolloutConfig>,
 }
 
 impl RouteConfig {
@@ -285,6 +296,8 @@ impl RouteConfig {
             hedge: None,
             coalesce: false,
             continuation: true,
+            cache: CacheConfig::default(),
+            rollout: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod balance;
+pub mod cache;
 pub mod catalog;
 pub mod chaos;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod explain;
 pub mod local;
 pub mod provider;
 pub mod pull;
+pub mod rollout;
 pub mod route;
 pub mod tables;
 

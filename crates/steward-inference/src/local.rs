@@ -22,7 +22,7 @@ pub mod propose;
 
 mod answer;
 mod clause;
-mod encoder;
+pub(crate) mod encoder;
 mod engine;
 mod llama;
 mod packed;

@@ -11,8 +11,10 @@ use steward_domain::clock::Clock;
 use steward_domain::id::RequestId;
 use steward_domain::meter::Meter;
 use steward_domain::model::{Caller, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::{CacheReport, Caches};
 use crate::catalog::Catalog;
 use crate::catalog::price::ModelPrice;
 use crate::chaos::{self, Chaos, ChaosError, ChaosPlan, ChaosReport};
@@ -23,6 +25,7 @@ use crate::needs::Needs;
 use crate::provider::{ClientError, HttpProvider};
 use crate::tables::{Plan, RouterTables, Tables};
 
+mod attend;
 mod bill;
 mod call;
 mod coalesce;
@@ -34,18 +37,22 @@ mod leg;
 mod live;
 mod outcome;
 mod probe;
+mod rollouts;
 mod seat;
+mod shadow;
 mod standing;
 mod watch;
 
 pub use count::TokenCount;
 pub use probe::ProviderTest;
+pub use rollouts::{OrderFailure, RolloutStore, SavedRollout};
 pub use standing::{RouteStanding, TargetStanding};
 
 use call::Call;
 use coalesce::Flights;
 use live::Live;
 use outcome::Failures;
+use rollouts::Rollouts;
 
 /// Tells the team of a caller, for keys that are scoped to teams.
 pub type TeamOf = Arc<dyn Fn(&Caller) -> Option<String> + Send + Sync>;
@@ -89,6 +96,10 @@ pub(crate) struct Shared {
     pub(crate) chaos: Chaos,
     records: Records,
     flights: Arc<Flights>,
+    pub(crate) rollouts: Rollouts,
+    pub(crate) caches: Caches,
+    /// Places for copies that go to shadows.
+    pub(crate) copies: Arc<Semaphore>,
 }
 
 impl Router {
@@ -98,7 +109,7 @@ impl Router {
     /// The tables are wrong, or there can be no HTTP client.
     pub fn new(parts: RouterParts) -> Result<Self, RouterError> {
         let tables = Tables::build(parts.tables, None)?;
-        Ok(Router {
+        let router = Router {
             tables: ArcSwap::from_pointee(tables),
             shared: Arc::new(Shared {
                 http: HttpProvider::new()?,
@@ -109,8 +120,13 @@ impl Router {
                 chaos: Chaos::default(),
                 records: Records::default(),
                 flights: Arc::default(),
+                rollouts: Rollouts::default(),
+                caches: Caches::default(),
+                copies: Arc::new(Semaphore::new(shadow::COPIES)),
             }),
-        })
+        };
+        router.shared.take_extras(&router.tables.load());
+        Ok(router)
     }
 
     /// Puts new tables in place. Running calls end on the old ones; what is known of targets and keys stays known.
@@ -119,6 +135,7 @@ impl Router {
     /// The new tables are wrong; then the old ones stay.
     pub fn replace(&self, tables: RouterTables) -> Result<(), ConfigError> {
         let next = Tables::build(tables, Some(&self.tables.load()))?;
+        self.shared.take_extras(&next);
         self.tables.store(Arc::new(next));
         Ok(())
     }
@@ -157,6 +174,11 @@ impl Router {
     /// The choice of a call computed again from what was known then, for the last few thousand calls.
     pub fn replay(&self, request: &RequestId) -> Option<Replay> {
         self.shared.records.find(request).map(|record| record.replay())
+    }
+
+    /// How a route's cache does; `None` where it has none.
+    pub fn cache_report(&self, route: &str) -> Option<CacheReport> {
+        Some(self.shared.caches.of(route)?.report())
     }
 
     /// Resolves when every call that has ended is booked. New calls may still come.
@@ -200,6 +222,20 @@ impl Router {
 }
 
 impl Shared {
+    /// Caches and rollouts follow the tables.
+    fn take_extras(&self, tables: &Tables) {
+        self.rollouts.follow(tables, self.clock.now());
+        self.caches.follow(tables);
+    }
+
+    /// A call that joins others where its plan says so.
+    pub(crate) fn dispatch(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
+        if plan.coalesces {
+            return coalesce::join(self, plan, request, caller);
+        }
+        self.call(plan, request, caller)
+    }
+
     /// Notes the choice of a call and makes it ready to open.
     fn begin(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> Box<Call> {
         let started_at = self.clock.now();
@@ -225,15 +261,15 @@ impl Shared {
     }
 
     /// A call of its own.
-    fn call(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
+    pub(crate) fn call(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
         stream::unfold(Phase::Opening(self.begin(plan, request, caller)), Phase::next).boxed()
     }
 }
 
 impl Model for Router {
     fn stream(&self, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
-        let plan = self.tables.load().resolve(&request.model);
-        match plan {
+        let tables = self.tables.load();
+        match tables.resolve(&request.model) {
             Ok(plan) => {
                 let drill = if self.shared.chaos.is_on() {
                     self.shared.chaos.of(&plan.name)
@@ -241,10 +277,9 @@ impl Model for Router {
                     None
                 };
                 let first_target = drill.as_ref().and(plan.targets.first()).map(|target| Arc::clone(&target.name));
-                let events = if plan.coalesces {
-                    coalesce::join(&self.shared, plan, request, caller)
-                } else {
-                    self.shared.call(plan, request, caller)
+                let events = match tables.extras_of(&plan.name) {
+                    Some(extras) => attend::call(&self.shared, Arc::clone(extras), plan, request, caller),
+                    None => self.shared.dispatch(plan, request, caller),
                 };
                 match drill {
                     Some(drill) => chaos::watched(events, drill, first_target),

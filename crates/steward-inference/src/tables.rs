@@ -16,8 +16,10 @@ use crate::health::Health;
 use crate::keys::KeyRing;
 use crate::platform::Platform;
 
+mod extras;
 mod plan;
 
+pub(crate) use extras::Extras;
 pub(crate) use plan::{Place, Plan, Target};
 
 /// The most characters of a model's name.
@@ -47,6 +49,8 @@ pub(crate) struct Tables {
     models: HashMap<String, Arc<dyn Model>>,
     health: Arc<Health>,
     direct: RwLock<HashMap<String, Arc<Plan>>>,
+    /// Of the routes that have any.
+    extras: BTreeMap<String, Arc<Extras>>,
 }
 
 /// A provider over HTTP, or this process.
@@ -115,12 +119,14 @@ impl Tables {
             models: parts.models,
             health: before.map(|tables| Arc::clone(&tables.health)).unwrap_or_default(),
             direct: RwLock::default(),
+            extras: BTreeMap::new(),
         };
         for (name, route) in &parts.routes {
             let old = before.and_then(|tables| tables.routes.get(name));
             let plan = tables.plan(name, route, old.map(|plan| &**plan))?;
             tables.routes.insert(name.clone(), Arc::new(plan));
         }
+        tables.extras = Extras::of_all(&tables, &parts.routes)?;
         Ok(tables)
     }
 
@@ -152,6 +158,16 @@ impl Tables {
     /// The plans of all routes.
     pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.routes.values().map(|plan| &**plan)
+    }
+
+    /// What a route has beyond its plan.
+    pub(crate) fn extras_of(&self, route: &str) -> Option<&Arc<Extras>> {
+        self.extras.get(route)
+    }
+
+    /// The routes that have more than a plan.
+    pub(crate) fn extras(&self) -> &BTreeMap<String, Arc<Extras>> {
+        &self.extras
     }
 
     /// The names of the routes.

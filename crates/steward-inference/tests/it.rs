@@ -6,6 +6,8 @@
 mod balance;
 #[path = "it/bench.rs"]
 mod bench;
+#[path = "it/cache.rs"]
+mod cache;
 #[path = "it/chaos.rs"]
 mod chaos;
 #[path = "it/coalesce.rs"]
@@ -28,5 +30,7 @@ mod money;
 mod probes;
 #[path = "it/providers.rs"]
 mod providers;
+#[path = "it/rollouts.rs"]
+mod rollouts;
 #[path = "it/sim.rs"]
 mod sim;

@@ -46,14 +46,9 @@ impl LedgerMeter {
     fn price(&self, target: &str) -> Price {
         self.models.price(target).unwrap_or_else(|| Price::free("unpriced"))
     }
-}
 
-impl Meter for LedgerMeter {
-    fn reserve<'a>(&'a self, request: &'a ModelRequest, caller: &'a Caller, target: &'a str) -> BoxFuture<'a, Result<Usd, Refusal>> {
-        let price = self.price(target);
-        let output = request.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
-        let worst = price.worst_case(input_tokens_at_most(request), output);
-        let row = Reservation {
+    fn reservation(&self, request: &ModelRequest, caller: &Caller, target: &str, (reserved, price_version): (Usd, String)) -> Reservation {
+        Reservation {
             request: caller.request.clone(),
             at: self.clock.now(),
             principal: caller.principal.clone(),
@@ -66,9 +61,18 @@ impl Meter for LedgerMeter {
             key: caller.key.clone(),
             route: request.model.clone(),
             target: target.to_owned(),
-            price_version: price.version,
-            reserved: worst,
-        };
+            price_version,
+            reserved,
+        }
+    }
+}
+
+impl Meter for LedgerMeter {
+    fn reserve<'a>(&'a self, request: &'a ModelRequest, caller: &'a Caller, target: &'a str) -> BoxFuture<'a, Result<Usd, Refusal>> {
+        let price = self.price(target);
+        let output = request.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+        let worst = price.worst_case(input_tokens_at_most(request), output);
+        let row = self.reservation(request, caller, target, (worst, price.version));
         // In order before the settlement; a crash in between leaves a row that the next start settles and flags.
         self.store.write_later(move |tx| reserve(tx, row));
         async move { Ok(worst) }.boxed()
@@ -90,6 +94,27 @@ impl Meter for LedgerMeter {
         let request = call.caller.request.clone();
         self.store.write_later(move |tx| settle(tx, &request, &settlement));
         async move { cost }.boxed()
+    }
+
+    fn book_free<'a>(&'a self, request: &'a ModelRequest, call: SettledCall<'a>) -> BoxFuture<'a, ()> {
+        let price_version = self.price(call.target).version;
+        let row = self.reservation(request, call.caller, call.target, (Usd::ZERO, price_version.clone()));
+        let settlement = Settlement {
+            target: call.target.to_owned(),
+            usage: call.usage,
+            cost: Usd::ZERO,
+            price_version,
+            source: call.source,
+            status: call.status.to_owned(),
+            first_token_ms: call.first_token_ms,
+            total_ms: call.total_ms,
+        };
+        let request = call.caller.request.clone();
+        self.store.write_later(move |tx| {
+            reserve(tx, row)?;
+            settle(tx, &request, &settlement)
+        });
+        async {}.boxed()
     }
 
     fn release<'a>(&'a self, caller: &'a Caller, _target: &'a str) -> BoxFuture<'a, ()> {

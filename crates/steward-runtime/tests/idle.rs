@@ -76,6 +76,7 @@ impl Model for Eager {
         let answerer = Answerer {
             target: "test/eager".into(),
             attempts: 1,
+            ..Answerer::default()
         };
         let end = ModelEvent::Finished(Box::new(Finish {
             reason: if is_first { FinishReason::ToolCalls } else { FinishReason::Stop },

@@ -15,6 +15,7 @@ mod migrations;
 pub mod outbox;
 mod postgresql;
 mod reader;
+pub mod rollouts;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
 pub mod sessions;

@@ -25,7 +25,7 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations![1 "0001_turns", 2 "0002_money", 3 "0003_access", 4 "0004_files"];
+const MIGRATIONS: &[Migration] = migrations![1 "0001_turns", 2 "0002_money", 3 "0003_access", 4 "0004_files", 5 "0005_rollouts"];
 
 /// Newest version that this program knows.
 pub(crate) const KNOWN_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

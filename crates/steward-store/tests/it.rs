@@ -17,6 +17,8 @@ mod opening;
 mod outgoing;
 #[path = "it/questions.rs"]
 mod questions;
+#[path = "it/rollouts.rs"]
+mod rollouts;
 #[path = "it/rows.rs"]
 mod rows;
 #[path = "it/writing.rs"]

@@ -293,6 +293,42 @@ pub(crate) enum Routes {
         /// The request's id
         request: String,
     },
+    /// Show how the rollout of a route stands: share, gates, evidence, what happened
+    Status {
+        /// The route
+        route: String,
+    },
+    /// Give the candidate of a route this share of the calls
+    Shift {
+        #[command(flatten)]
+        given: Given,
+        /// From 0 to 1
+        #[arg(long)]
+        share: f64,
+    },
+    /// Let the candidate take over at once
+    Promote(Given),
+    /// Keep the rollout where it is
+    Hold(Given),
+    /// Let a held rollout go on by itself
+    Resume(Given),
+    /// Take the candidate out at once
+    Rollback(Given),
+    /// Show how the cache of a route does: hits, false hits, size
+    Cache {
+        /// The route
+        route: String,
+    },
+}
+
+/// An order to the rollout of a route.
+#[derive(Args, Debug)]
+pub(crate) struct Given {
+    /// The route
+    pub(crate) route: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) why: String,
 }
 
 #[derive(Subcommand, Debug)]

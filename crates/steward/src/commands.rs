@@ -9,6 +9,7 @@ mod config;
 mod keys;
 mod lists;
 mod onboard;
+mod rollouts;
 mod turns;
 
 use anyhow::Result;

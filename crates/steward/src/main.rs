@@ -14,6 +14,7 @@ mod operations;
 mod output;
 mod prices;
 mod reference;
+mod rollout_store;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod serve;

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use steward_domain::id::RequestId;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_domain::money::Usd;
-use steward_gateway::operations::{Operation, Operations, Reading};
+use steward_gateway::operations::{Operation, Operations, Reading, RouteReading};
 use steward_gateway::shapes::{
-    AgentLimits, AgentLine, ConfigCheck, ConfigEntry, ConfigFile, List, LocalModels, ModelLine, ProviderLine, PulledModel, RemovedModel,
-    RouteLine,
+    AgentLimits, AgentLine, ConfigCheck, ConfigEntry, ConfigFile, FeedbackTaken, List, LocalModels, ModelLine, ProviderLine, PulledModel,
+    RemovedModel, RouteLine,
 };
 use steward_inference::catalog::price::ModelPrice;
 use steward_inference::chaos::{ChaosError, ChaosPlan, ChaosReport};
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
-use steward_inference::route::{RouteStanding, TokenCount};
+use steward_inference::route::{OrderFailure, RouteStanding, TokenCount};
 use steward_runtime::config::{Agent, ModelFacts};
 use steward_runtime::error::ServiceError;
 
@@ -77,6 +77,14 @@ impl Operations for HouseOperations {
                 Operation::StopChaos(id) => told(self.house.router.stop_chaos(&id), &id),
                 Operation::Backup => backup::create(&self.house).await.map(|made| json!(made)).map_err(failed),
                 Operation::FixDoctor => Ok(json!(doctor::fix(&self.house).await)),
+                Operation::Rollout { route, order, who, why } => {
+                    let event = self.house.router.order(&route, order, &who, &why).await;
+                    event.map(|event| json!(event)).map_err(order_failed)
+                }
+                Operation::Feedback { request, signal } => {
+                    let taken = self.house.router.signal(&RequestId::from_text(request.clone()), signal);
+                    Ok(json!(FeedbackTaken { request, taken }))
+                }
             }
         }
         .boxed()
@@ -103,6 +111,14 @@ impl Operations for HouseOperations {
     fn standing(&self, route: &str) -> Option<Value> {
         self.house.router.standing(route).map(|standing| json!(standing))
     }
+
+    fn route(&self, name: &str, what: RouteReading) -> Option<Value> {
+        let router = &self.house.router;
+        match what {
+            RouteReading::Rollout => router.rollout(name).map(|status| json!(status)),
+            RouteReading::Cache => router.cache_report(name).map(|report| json!(report)),
+        }
+    }
 }
 
 fn start_chaos(house: &House, plan: ChaosPlan) -> Result<Value, ServiceError> {
@@ -126,6 +142,14 @@ fn refused(error: &ChaosError, id: &str) -> ServiceError {
 
 pub(crate) fn failed(error: anyhow::Error) -> ServiceError {
     ServiceError::Invalid(Failure::of(error).to_string())
+}
+
+fn order_failed(failure: OrderFailure) -> ServiceError {
+    match failure {
+        OrderFailure::NoRollout(route) => ServiceError::not_found("rollout of route", route),
+        OrderFailure::Order(error) => ServiceError::Invalid(error.to_string()),
+        OrderFailure::NotStored(problem) => ServiceError::Unavailable(problem),
+    }
 }
 
 fn agents(house: &House) -> List<AgentLine> {

@@ -40,6 +40,7 @@ use crate::configuration::Configuration;
 use crate::default_route;
 use crate::home::Home;
 use crate::prices;
+use crate::rollout_store::StoredRollouts;
 use crate::system_clock::SystemClock;
 
 /// Context window assumed for a model that nobody has described.
@@ -80,6 +81,8 @@ impl House {
             clock: Arc::clone(&clock),
             team_of: None,
         })?);
+        let kept = router.keep_rollouts(Arc::new(StoredRollouts(store.clone()))).await;
+        kept.map_err(|problem| anyhow::anyhow!("the rollouts cannot be read: {problem}"))?;
         let owner = Owner::of_home(home.root());
         end_leftovers(&owner).await;
         let bench = Arc::new(Bench::new(&configuration, owner, (&store, &clock)).await);

@@ -360,6 +360,7 @@ fn usage_is_hidden_from_a_caller_that_did_not_ask() {
         let who = Answerer {
             target: "p/m".to_owned(),
             attempts: 1,
+            ..Answerer::default()
         };
         let events = [
             ModelEvent::Started(who),

@@ -19,13 +19,16 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use steward_dialects::Dialect;
 use steward_dialects::ingress::{self, IngressOptions, IngressRequest, StreamEncoder};
-use steward_domain::id::RequestId;
+use steward_domain::id::{RequestId, SessionId};
 use steward_domain::model::{Answerer, Caller, ModelEvent};
 
 use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::server::Gateway;
 use crate::sse;
+
+/// The most of a session's name that counts.
+const SESSION_NAME_BYTES: usize = 200;
 
 /// `POST /v1/chat/completions`.
 pub(crate) async fn chat_completions(
@@ -119,7 +122,13 @@ async fn answer(gateway: &Arc<Gateway>, asked: Asked, caller: &Authenticated, he
         Some(agent) => agent::events(gateway, caller, headers, ingress, agent)
             .await
             .map_err(|error| error.in_dialect(dialect))?,
-        None => gateway.model.stream(ingress.request, model_caller(caller, &call.request)),
+        None => {
+            let caller = Caller {
+                session: session_of(caller, headers, ingress.user.as_deref()),
+                ..model_caller(caller, &call.request)
+            };
+            gateway.model.stream(ingress.request, caller)
+        }
     };
     let overhead_us = call.began.elapsed().as_micros();
     // Nothing is committed to the caller before the first content: a failure until then has a status of its own.
@@ -133,6 +142,7 @@ async fn answer(gateway: &Arc<Gateway>, asked: Asked, caller: &Authenticated, he
         _ => Answerer {
             target: String::new(),
             attempts: 1,
+            ..Answerer::default()
         },
     };
     let events = stream::iter([first]).chain(events).boxed();
@@ -153,6 +163,13 @@ fn model_caller(caller: &Authenticated, request: &RequestId) -> Caller {
         session: None,
         turn: None,
     }
+}
+
+/// The session a caller names, for what stays the same within one; nobody's names are another's.
+fn session_of(caller: &Authenticated, headers: &HeaderMap, user: Option<&str>) -> Option<SessionId> {
+    let named = headers.get("x-steward-session").and_then(|value| value.to_str().ok()).or(user)?;
+    let end = named.floor_char_boundary(SESSION_NAME_BYTES.min(named.len()));
+    Some(SessionId::from_text(format!("{}/{}", caller.identity.principal, &named[..end])))
 }
 
 fn streamed(call: &Call, events: BoxStream<'static, ModelEvent>) -> Response {
@@ -192,7 +209,7 @@ fn labelled(mut response: Response, call: &Call, answerer: &Answerer, overhead_u
     set(&mut response, "x-steward-request-id", call.request.as_str());
     set(&mut response, "x-steward-target", &answerer.target);
     set(&mut response, "x-steward-attempts", &answerer.attempts.to_string());
-    set(&mut response, "x-steward-cache", "off");
+    set(&mut response, "x-steward-cache", answerer.cache.name());
     set(&mut response, "x-steward-overhead-us", &overhead_us.to_string());
     response
 }

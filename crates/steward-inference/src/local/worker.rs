@@ -105,6 +105,7 @@ impl Shelf {
                 let answerer = Answerer {
                     target: target.to_owned(),
                     attempts: 1,
+                    ..Answerer::default()
                 };
                 if job.events.blocking_send(ModelEvent::Started(answerer)).is_err() {
                     return false;

@@ -94,6 +94,7 @@ impl Call {
         let answerer = Answerer {
             target: opened.arrived.target.name.to_string(),
             attempts: self.attempts,
+            ..Answerer::default()
         };
         Ok((answerer, Box::new(Live::new(self, opened))))
     }

@@ -53,12 +53,27 @@ pub(super) struct Booked {
     pub(super) has_first_token: bool,
 }
 
+impl Booked {
+    fn of(call: &SettledCall<'_>) -> Self {
+        Booked {
+            route: call.route.to_owned(),
+            target: call.target.to_owned(),
+            usage: call.usage,
+            source: call.source,
+            status: call.status.to_owned(),
+            has_first_token: call.first_token_ms.is_some(),
+        }
+    }
+}
+
 /// A meter that remembers. An input token costs one pico-dollar, an output token two.
 #[derive(Default)]
 pub(super) struct Ledger {
     pub(super) reserved: Mutex<Vec<String>>,
     pub(super) released: Mutex<Vec<String>>,
     pub(super) booked: Mutex<Vec<Booked>>,
+    /// Answers that were given again.
+    pub(super) free: Mutex<Vec<Booked>>,
     /// Targets that no budget allows.
     pub(super) refuses: Vec<&'static str>,
 }
@@ -91,16 +106,14 @@ impl Meter for Ledger {
     }
 
     fn settle<'a>(&'a self, call: SettledCall<'a>) -> BoxFuture<'a, Usd> {
-        self.booked.lock().unwrap().push(Booked {
-            route: call.route.to_owned(),
-            target: call.target.to_owned(),
-            usage: call.usage,
-            source: call.source,
-            status: call.status.to_owned(),
-            has_first_token: call.first_token_ms.is_some(),
-        });
+        self.booked.lock().unwrap().push(Booked::of(&call));
         let cost = Usd::from_pico(i128::from(call.usage.total_input() + 2 * call.usage.total_output()));
         async move { cost }.boxed()
+    }
+
+    fn book_free<'a>(&'a self, _: &'a ModelRequest, call: SettledCall<'a>) -> BoxFuture<'a, ()> {
+        self.free.lock().unwrap().push(Booked::of(&call));
+        async {}.boxed()
     }
 
     fn release<'a>(&'a self, _: &'a Caller, target: &'a str) -> BoxFuture<'a, ()> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{catalogue, cell, show_list, text};
+use super::{catalogue, cell, rollouts, show_list, text};
 use crate::cli::{List, Models, Providers, Routes, Sessions, Spend};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
@@ -130,6 +130,13 @@ pub(crate) async fn routes(client: &Client, command: Routes, form: Form) -> Resu
             show_one(&replay, form);
             return Ok(u8::from(replay["is_same"].as_bool() != Some(true)));
         }
+        Routes::Status { route } => rollouts::status(client, &route, form).await?,
+        Routes::Shift { given, share } => rollouts::shift(client, given, share, form).await?,
+        Routes::Promote(given) => rollouts::order(client, "promote", given, form).await?,
+        Routes::Hold(given) => rollouts::order(client, "hold", given, form).await?,
+        Routes::Resume(given) => rollouts::order(client, "resume", given, form).await?,
+        Routes::Rollback(given) => rollouts::order(client, "rollback", given, form).await?,
+        Routes::Cache { route } => rollouts::cache(client, &route, form).await?,
     }
     Ok(0)
 }
@@ -172,7 +179,7 @@ pub(crate) async fn doctor(client: &Client, fix: bool, form: Form) -> Result<u8>
     Ok(u8::from(has_failed))
 }
 
-fn show_one(value: &Value, form: Form) {
+pub(super) fn show_one(value: &Value, form: Form) {
     match (form, value.as_object()) {
         (Form::Text, Some(fields)) => {
             for name in fields.keys() {

@@ -21,6 +21,7 @@ mod path_rules;
 mod postgres;
 mod prices;
 mod prompt;
+mod rollouts;
 mod running;
 mod steering;
 mod stop;

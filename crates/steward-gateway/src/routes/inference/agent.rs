@@ -71,6 +71,7 @@ fn started(agent: &str) -> ModelEvent {
     ModelEvent::Started(Answerer {
         target: format!("agent/{agent}"),
         attempts: 1,
+        ..Answerer::default()
     })
 }
 
