@@ -6,11 +6,12 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use steward_dialects::embeddings::EmbedRequest;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_inference::chaos::ChaosPlan;
 use steward_inference::rollout::Signal;
 use steward_inference::rollout::order::Order;
-use steward_inference::route::TokenCount;
+use steward_inference::route::{EmbedAnswer, TokenCount};
 use steward_runtime::error::ServiceError;
 
 /// Operations on the running program. Values are in the shapes of the API.
@@ -23,6 +24,8 @@ pub trait Operations: Send + Sync {
     fn explain(&self, request_id: &str) -> Option<Value>;
     /// How many input tokens a request has.
     fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>>;
+    /// Vectors for texts.
+    fn embed(&self, request: EmbedRequest, caller: Caller) -> BoxFuture<'_, Result<EmbedAnswer, ModelError>>;
     /// The choice of a call computed again from what was known then.
     fn replay(&self, request_id: &str) -> Option<Value>;
     /// How a route and its targets stand now.

@@ -112,6 +112,11 @@ pub(crate) fn all() -> Vec<Route> {
             POST(USE, "How many input tokens an Anthropic call has", foreign: ())
         ),
         route!(
+            "/v1/embeddings",
+            post(inference::embed::openai),
+            POST(USE, "Vectors for texts in OpenAI's dialect", foreign: ())
+        ),
+        route!(
             "/v1/responses",
             post(inference::responses),
             POST(USE, "A model call in the responses dialect", foreign: ())
@@ -120,7 +125,7 @@ pub(crate) fn all() -> Vec<Route> {
             "/v1beta/models/{*call}",
             get(inference::models::gemini_show).post(inference::gemini::call),
             GET(SEE, "One name that can be asked", gives: shapes::GeminiModel),
-            POST(USE, "A call in the Gemini dialect: MODEL:generateContent, :streamGenerateContent, :countTokens", foreign: ())
+            POST(USE, "A call in the Gemini dialect: MODEL:generateContent, :streamGenerateContent, :countTokens, :embedContent, :batchEmbedContents", foreign: ())
         ),
         route!(
             "/v1beta/models",

@@ -27,6 +27,15 @@ impl Needs {
         }
     }
 
+    /// Nothing but room for a text.
+    pub(crate) fn of_text(input_tokens: u64) -> Self {
+        Needs {
+            tools: false,
+            images: false,
+            input_tokens,
+        }
+    }
+
     /// What the model is known to lack for it.
     pub(crate) fn gap(&self, known: &KnownModel) -> Option<ModelError> {
         if self.tools && known.tools == Some(false) {

@@ -31,6 +31,7 @@ mod call;
 mod coalesce;
 mod continuation;
 mod count;
+mod embed;
 mod hedge;
 mod launch;
 mod leg;
@@ -44,6 +45,7 @@ mod standing;
 mod watch;
 
 pub use count::TokenCount;
+pub use embed::EmbedAnswer;
 pub use probe::ProviderTest;
 pub use rollouts::{OrderFailure, RolloutStore, SavedRollout};
 pub use standing::{RouteStanding, TargetStanding};
@@ -254,6 +256,7 @@ impl Shared {
             input_tokens,
             attempts: 0,
             failures: Failures::default(),
+            embedding: None,
             order: record.order(),
             next: 0,
             record,

@@ -23,6 +23,7 @@ use crate::conversation::Conversation;
 use crate::record::{Fate, Keep, RecordedRequest, Recorder};
 use crate::script::{Playing, Reply, Script, ScriptedError};
 use crate::stream::{self, FateGuard, Framing};
+use crate::wire::aside::{self, Aside};
 use crate::wire::{Answer, Wire, Wishes};
 
 const BODY_LIMIT_BYTES: usize = 64 * 1024 * 1024;
@@ -155,6 +156,8 @@ enum Endpoint {
         framing: Framing,
         streams: bool,
     },
+    /// Vectors or a count of tokens; not recorded, as nothing is scripted.
+    Aside(Aside),
     Unknown,
 }
 
@@ -171,6 +174,8 @@ fn endpoint(uri: &Uri) -> Endpoint {
         "/v1/chat/completions" => inference(Wire::OpenaiChat),
         "/v1/responses" => inference(Wire::OpenaiResponses),
         "/v1/messages" => inference(Wire::Anthropic),
+        "/v1/messages/count_tokens" => Endpoint::Aside(Aside::AnthropicCount),
+        "/v1/embeddings" => Endpoint::Aside(Aside::OpenaiEmbeddings),
         path => gemini_endpoint(path, uri.query().unwrap_or_default()),
     }
 }
@@ -182,6 +187,9 @@ fn gemini_endpoint(path: &str, query: &str) -> Endpoint {
     let (model, streams) = match call {
         Some((model, "generateContent")) => (model, false),
         Some((model, "streamGenerateContent")) => (model, true),
+        Some((_, "countTokens")) => return Endpoint::Aside(Aside::GeminiCount),
+        Some((_, "embedContent")) => return Endpoint::Aside(Aside::GeminiEmbed),
+        Some((_, "batchEmbedContents")) => return Endpoint::Aside(Aside::GeminiBatch),
         Some(_) | None => return Endpoint::Unknown,
     };
     let is_sse = query.split('&').any(|pair| pair == "alt=sse");
@@ -202,6 +210,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Endpoint::Models => axum::Json(model_list(&shared)).into_response(),
         Endpoint::Requests => axum::Json(json!(shared.recorder.requests())).into_response(),
         Endpoint::Unknown => (StatusCode::NOT_FOUND, axum::Json(json!({"error": {"message": "no such path"}}))).into_response(),
+        Endpoint::Aside(call) => answer_aside(call, &body),
         Endpoint::Inference {
             wire,
             model,
@@ -216,6 +225,18 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 body,
             };
             asked.answer(&shared, &model, streams).await
+        }
+    }
+}
+
+fn answer_aside(call: Aside, body: &[u8]) -> Response {
+    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    match aside::answer(call, &body) {
+        Ok(answer) => axum::Json(answer).into_response(),
+        Err(message) => {
+            let error =
+                json!({"type": "error", "error": {"message": message, "type": "invalid_request_error", "status": "INVALID_ARGUMENT"}});
+            (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
         }
     }
 }

@@ -3,6 +3,7 @@
 //! This never uses `steward-dialects`: what is tested there is tested against this.
 
 pub mod anthropic;
+pub mod aside;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;

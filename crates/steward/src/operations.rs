@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use steward_dialects::embeddings::EmbedRequest;
 use steward_domain::id::RequestId;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_domain::money::Usd;
@@ -17,7 +18,7 @@ use steward_inference::catalog::price::ModelPrice;
 use steward_inference::chaos::{ChaosError, ChaosPlan, ChaosReport};
 use steward_inference::config::ProviderDialect;
 use steward_inference::pull;
-use steward_inference::route::{OrderFailure, RouteStanding, TokenCount};
+use steward_inference::route::{EmbedAnswer, OrderFailure, RouteStanding, TokenCount};
 use steward_runtime::config::{Agent, ModelFacts};
 use steward_runtime::error::ServiceError;
 
@@ -99,6 +100,10 @@ impl Operations for HouseOperations {
 
     fn count_tokens(&self, request: ModelRequest, caller: Caller) -> BoxFuture<'_, Result<TokenCount, ModelError>> {
         async move { self.house.router.count_tokens(request, &caller).await }.boxed()
+    }
+
+    fn embed(&self, request: EmbedRequest, caller: Caller) -> BoxFuture<'_, Result<EmbedAnswer, ModelError>> {
+        async move { self.house.router.embed(request, caller).await }.boxed()
     }
 
     fn replay(&self, request_id: &str) -> Option<Value> {

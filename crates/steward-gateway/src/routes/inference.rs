@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod count;
+pub(crate) mod embed;
 pub(crate) mod gemini;
 pub(crate) mod models;
 

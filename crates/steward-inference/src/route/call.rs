@@ -12,6 +12,7 @@ use steward_domain::model::{Answerer, Caller, ModelError, ModelErrorKind, ModelR
 
 use super::Shared;
 use super::bill::{Bill, BillParts};
+use super::embed::{EmbedCargo, Embedding};
 use super::launch::{Arrived, Cargo, Crashed, Hold, Launch};
 use super::live::Live;
 use super::outcome::Failures;
@@ -42,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) input_tokens: u64,
     pub(crate) attempts: u32,
     pub(crate) failures: Failures,
+    /// Vectors are wanted, not an answer.
+    pub(crate) embedding: Option<Arc<Embedding>>,
     /// The targets, first choice first.
     pub(crate) order: Order,
     /// The position in the order that is visited next.
@@ -350,6 +353,11 @@ impl Call {
     }
 
     fn cargo(&mut self, target: &Target, key: Option<&ProviderKey>) -> Result<Cargo, ModelError> {
+        if let Some(embedding) = &self.embedding {
+            let from = (&self.shared.http, key.map(ProviderKey::value));
+            let cargo = EmbedCargo::new(embedding, target, from, self.input_tokens)?;
+            return Ok(Cargo::Embed(Box::new(cargo)));
+        }
         match &target.place {
             Place::Http { endpoint, .. } => {
                 let asked_for = std::mem::replace(&mut self.request.model, target.model.clone());

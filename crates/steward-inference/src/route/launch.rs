@@ -10,6 +10,7 @@ use steward_domain::clock::Timestamp;
 use steward_domain::model::{ModelError, ModelErrorKind, ModelEvent};
 
 use super::bill::Bill;
+use super::embed::EmbedCargo;
 use super::leg::{Leg, Upstream};
 use super::{Shared, kind_name};
 use crate::balance::lane::Slot;
@@ -46,6 +47,8 @@ pub(crate) enum Cargo {
     Http(Box<Outgoing>),
     /// To a model in this process.
     Local(BoxStream<'static, ModelEvent>),
+    /// Over HTTP, for vectors.
+    Embed(Box<EmbedCargo>),
 }
 
 /// The places a request holds while it is under way.
@@ -156,6 +159,7 @@ impl Cargo {
         match self {
             Cargo::Http(outgoing) => Ok(Upstream::Http(Box::new(outgoing.stream(now).await?.with_fault(fault)))),
             Cargo::Local(stream) => Ok(Upstream::Local(stream)),
+            Cargo::Embed(cargo) => cargo.send(now).await,
         }
     }
 }

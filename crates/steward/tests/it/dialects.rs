@@ -3,8 +3,9 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use steward_testkit::script::{Reply, Script};
+use steward_testkit::wire::aside::vector_of;
 
-use crate::house::{House, answer, data_lines};
+use crate::house::{House, answer, data_lines, until};
 
 const SAID: &str = "hello from the model";
 
@@ -137,4 +138,70 @@ async fn the_list_of_models_fits_each_client() {
             "{list}"
         );
     }
+}
+
+/// A house whose route has one target of this wire.
+async fn house_of(wire: &str) -> House {
+    House::with_dialect(Script::by_step([Reply::text(SAID)]), wire).await
+}
+
+#[tokio::test]
+async fn providers_count_tokens_where_they_can() {
+    let body = json!({"model": "default", "max_tokens": 5, "stream": true, "messages": [{"role": "user", "content": "three short words"}]});
+    for (wire, source) in [("anthropic", "provider"), ("gemini", "provider"), ("openai-chat", "estimate")] {
+        let house = house_of(wire).await;
+        let request = house
+            .request_as(&house.token(), Method::POST, "/v1/messages/count_tokens")
+            .json(&body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["x-steward-token-source"], source, "{wire}");
+        let counted: Value = response.json().await.unwrap();
+        if source == "provider" {
+            assert_eq!(counted["input_tokens"], 3, "{wire}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn texts_are_embedded_through_both_wires_and_booked() {
+    for wire in ["openai-chat", "gemini"] {
+        let house = house_of(wire).await;
+        let body = json!({"model": "default", "input": ["two words", "a"]});
+        let (status, _, text) = text_of(&house, "/v1/embeddings", &body).await;
+        assert_eq!(status, 200, "{wire}: {text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let wanted = json!(vector_of("a"));
+        assert_eq!(value["data"][1]["embedding"], wanted, "{wire}");
+        let body = json!({"model": "default", "input": "a", "encoding_format": "base64"});
+        let (_, _, text) = text_of(&house, "/v1/embeddings", &body).await;
+        let bytes = vector_of("a").map(f32::to_le_bytes).concat();
+        assert!(
+            text.contains(&base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)),
+            "{wire}: {text}"
+        );
+        let one = json!({"content": {"parts": [{"text": "a"}]}});
+        let (_, _, text) = text_of(&house, "/v1beta/models/default:embedContent", &one).await;
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap()["embedding"]["values"],
+            wanted,
+            "{wire}"
+        );
+        let two = json!({"requests": [{"model": "models/default", "content": {"parts": [{"text": "b"}]}}, {"content": {"parts": [{"text": "a"}]}}]});
+        let (_, _, text) = text_of(&house, "/v1beta/models/default:batchEmbedContents", &two).await;
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap()["embeddings"][1]["values"],
+            wanted,
+            "{wire}"
+        );
+        until("all four are booked", async || house.get("/api/spend").await["calls"] == 4).await;
+        assert_eq!(house.get("/api/spend").await["output_tokens"], 0);
+    }
+}
+
+#[tokio::test]
+async fn embeddings_that_nobody_can_make_name_each_target() {
+    let house = house_of("anthropic").await;
+    let (status, value) = house.post("/v1/embeddings", json!({"model": "default", "input": "a"})).await;
+    assert!(status.is_client_error() || status.is_server_error(), "{value}");
+    assert!(value["error"]["message"].as_str().unwrap().contains("no embeddings"), "{value}");
 }

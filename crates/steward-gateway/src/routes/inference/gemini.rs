@@ -11,7 +11,7 @@ use bytes::Bytes;
 use steward_dialects::Dialect;
 use steward_dialects::ingress::{GeminiAction, GeminiCall, decode_gemini_request};
 
-use super::{Asked, answer, count};
+use super::{Asked, answer, count, embed};
 use crate::auth::Authenticated;
 use crate::error::ApiError;
 use crate::server::Gateway;
@@ -27,7 +27,9 @@ pub(crate) async fn call(
 ) -> Result<Response, ApiError> {
     let began = Instant::now();
     let Some(call) = GeminiCall::parse(&path, query.as_deref().unwrap_or_default()) else {
-        let message = format!("there is no call at {path:?}; use MODEL:generateContent, :streamGenerateContent or :countTokens");
+        let message = format!(
+            "there is no call at {path:?}; use MODEL:generateContent, :streamGenerateContent, :countTokens, :embedContent or :batchEmbedContents"
+        );
         return Err(ApiError::new(404, "not_found", message).in_dialect(Dialect::Gemini));
     };
     match call.action {
@@ -42,8 +44,6 @@ pub(crate) async fn call(
             answer(&gateway, asked, &caller, &headers).await
         }
         GeminiAction::CountTokens => count::gemini(&gateway, &caller, &call.model, &body).await,
-        GeminiAction::Embed | GeminiAction::BatchEmbed => {
-            Err(ApiError::new(501, "unsupported", "embeddings are not served yet").in_dialect(Dialect::Gemini))
-        }
+        GeminiAction::Embed | GeminiAction::BatchEmbed => embed::gemini(&gateway, &caller, &call, &body).await,
     }
 }
