@@ -151,7 +151,6 @@ export const messages = {
   'md.checked': 'Done:',
   'md.unchecked': 'Open:',
 
-  'approval.agent': 'The agent',
   'approval.wants': '{agent} wants to use {tool}',
   'approval.asks': '{agent} asks',
   'approval.runs': 'Everything that will run',
@@ -373,7 +372,6 @@ export const messages = {
   'keys.role': 'Role',
   'keys.prefix': 'Begins with',
   'keys.expires': 'Expires',
-  'keys.never': 'never',
   'keys.created': 'Made',
   'keys.revoke': 'Revoke',
   'keys.actions': 'Actions',
