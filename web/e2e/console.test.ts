@@ -143,6 +143,7 @@ test('every page of the navigation opens without an error', async () => {
     '/approvals?tab=history',
     '/turns',
     '/agents',
+    '/routes',
     '/models',
     '/costs',
     '/keys',
@@ -172,6 +173,8 @@ test('there is no accessibility violation in light and dark, wide and narrow', a
       `${place.url}/`,
       `${place.url}/settings`,
       `${place.url}/models`,
+      `${place.url}/routes`,
+      ...(place.isMock ? [`${place.url}/routes/default`, `${place.url}/routes?request=req_1`] : []),
       `${place.url}/costs`,
       `${place.url}/keys`,
     ]) {
@@ -182,7 +185,14 @@ test('there is no accessibility violation in light and dark, wide and narrow', a
     }
   }
   await page.setViewportSize({ width: 320, height: 640 });
-  for (const address of [chat, `${place.url}/turns`, `${place.url}/`, `${place.url}/settings`]) {
+  for (const address of [
+    chat,
+    `${place.url}/turns`,
+    `${place.url}/`,
+    `${place.url}/settings`,
+    `${place.url}/routes`,
+    ...(place.isMock ? [`${place.url}/routes/default`, `${place.url}/routes?request=req_1`] : []),
+  ]) {
     await page.goto(address);
     await page.locator('main h1').first().waitFor();
     await new Promise((resolve) => setTimeout(resolve, 600));
@@ -190,6 +200,53 @@ test('there is no accessibility violation in light and dark, wide and narrow', a
     expect(await violations(page), `narrow ${address}`).toEqual([]);
   }
   await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+test('a route shows how its targets stand, and a rollout is rolled back and undone with a reason', async ({ skip }) => {
+  skip(!place.isMock, 'a rollout of a real server is not ours to move');
+  await page.goto(`${place.url}/routes`);
+  await page.getByRole('link', { name: 'default', exact: true }).click();
+  await expect.poll(() => page.locator('[data-target]').count()).toBe(3);
+  await expect.poll(() => page.locator('[data-target="local/small"]').textContent()).toContain('Out of use');
+  await expect.poll(() => page.locator('[data-gate=ttft_p95]').textContent()).toContain('Not known yet');
+
+  await page.locator('main h1').first().focus();
+  await page.keyboard.press('Shift+R');
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  expect(await violations(page)).toEqual([]);
+  const confirm = dialog.getByRole('button', { name: 'Roll back' });
+  expect(await confirm.isDisabled()).toBe(true);
+  await dialog.getByLabel(/^Reason/).fill('answers got slow');
+  await confirm.click();
+  await expect.poll(() => page.locator('[data-rollout]').getAttribute('data-rollout')).toBe('rolled_back');
+  await expect.poll(() => page.locator('[data-rollout]').textContent()).toContain('answers got slow');
+
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await dialog.getByRole('button', { name: 'Change share' }).click();
+  await expect.poll(() => page.locator('[data-rollout]').getAttribute('data-rollout')).toBe('running');
+
+  await page.getByRole('button', { name: 'Change share' }).click();
+  await dialog.waitFor();
+  expect(await violations(page)).toEqual([]);
+  await dialog.getByRole('button', { name: '25 %' }).click();
+  await dialog.getByLabel(/^Reason/).fill('all gates look well');
+  await dialog.getByRole('button', { name: 'Change share' }).click();
+  await expect.poll(() => page.locator('[data-rollout] .number').textContent()).toBe('25 %');
+});
+
+test('a request says why it went where it went', async ({ skip }) => {
+  skip(!place.isMock, 'the records of a real server are its own');
+  await page.goto(`${place.url}/routes`);
+  await page.getByLabel('Id of a request').fill('nothing');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.locator('main').textContent()).toContain('There is no record of “nothing”');
+  await page.getByLabel('Id of a request').fill('req_1');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.locator('[data-record]').textContent()).toContain('openai/gpt-5 answered');
+  expect(await page.locator('[data-record]').textContent()).toContain('529');
+  await page.getByRole('button', { name: 'Compute again' }).click();
+  await expect.poll(() => page.locator('[data-record]').textContent()).toContain('The same order comes out.');
 });
 
 test('a lost session asks to sign in over the page and keeps the draft', async ({ skip }) => {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import type { components } from '../src/lib/api/schema';
+import { mockGateway } from './mock-gateway';
 import type {
   Approval,
   JournalFact,
@@ -145,6 +146,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
   function ahead(seconds: number): string {
     return back(-seconds);
   }
+  const gateway = mockGateway(back);
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
   function tell(fact: JournalFact): void {
@@ -583,7 +585,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     if (key === 'GET /api/routes') {
       return send(200, {
         items: [
-          { name: 'default', strategy: 'priority', targets: ['anthropic/claude-sonnet-4-5', 'local/small'] },
+          { name: 'default', strategy: 'latency', targets: ['anthropic/claude-sonnet-4-5', 'openai/gpt-5', 'local/small'] },
           { name: 'cheap', strategy: 'cost', targets: ['local/small'] },
         ],
       } satisfies Schemas['RouteLineList']);
@@ -686,6 +688,9 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     }
     if (key === 'POST /api/backups')
       return send(200, { path: 'backups/2026-01-01.tar.zst', bytes: 18_400_000 } satisfies Schemas['BackupMade']);
+
+    const fromGateway = gateway(method, path, body);
+    if (fromGateway !== undefined) return send(fromGateway.status, fromGateway.body);
 
     const [, , noun, rawId = '', verb = ''] = path.split('/');
     const id = decodeURIComponent(rawId);

@@ -36,6 +36,20 @@ export function exactUsd(pico: bigint): string {
   return `${pico < 0n ? '−' : ''}$${size / PICO}.${fraction}`;
 }
 
+/** Pico-dollars of an amount that came as a number of dollars; only to show it, never to add it up. */
+export function picoOf(usd: number): bigint {
+  return Number.isFinite(usd) ? BigInt(Math.round(usd * Number(PICO))) : 0n;
+}
+
+/** `3.1 %`, `99.97 %`, `<0.1 %` of a share between 0 and 1. What is not whole is never rounded to all or nothing. */
+export function formatShare(share: number): string {
+  if (!Number.isFinite(share)) return '–';
+  const percent = share * 100;
+  if (percent > 0 && percent < 0.1) return '<0.1 %';
+  if (percent > 99.9 && percent < 100) return '>99.9 %';
+  return `${trim(Math.round(percent * 10) / 10)} %`;
+}
+
 /** `812`, `14.8k`, `1.2M`. */
 export function formatCount(count: number | null | undefined): string {
   const value = count ?? 0;
