@@ -143,6 +143,7 @@ test('every page of the navigation opens without an error', async () => {
     '/approvals?tab=history',
     '/turns',
     '/agents',
+    ...(place.isMock ? ['/performance', '/performance?by=team'] : []),
     '/routes',
     '/models',
     '/costs',
@@ -174,7 +175,7 @@ test('there is no accessibility violation in light and dark, wide and narrow', a
       `${place.url}/settings`,
       `${place.url}/models`,
       `${place.url}/routes`,
-      ...(place.isMock ? [`${place.url}/routes/default`, `${place.url}/routes?request=req_1`] : []),
+      ...(place.isMock ? [`${place.url}/routes/default`, `${place.url}/routes?request=req_1`, `${place.url}/performance`] : []),
       `${place.url}/costs`,
       `${place.url}/keys`,
     ]) {
@@ -191,7 +192,7 @@ test('there is no accessibility violation in light and dark, wide and narrow', a
     `${place.url}/`,
     `${place.url}/settings`,
     `${place.url}/routes`,
-    ...(place.isMock ? [`${place.url}/routes/default`, `${place.url}/routes?request=req_1`] : []),
+    ...(place.isMock ? [`${place.url}/routes/default`, `${place.url}/routes?request=req_1`, `${place.url}/performance`] : []),
   ]) {
     await page.goto(address);
     await page.locator('main h1').first().waitFor();
@@ -247,6 +248,27 @@ test('a request says why it went where it went', async ({ skip }) => {
   expect(await page.locator('[data-record]').textContent()).toContain('529');
   await page.getByRole('button', { name: 'Compute again' }).click();
   await expect.poll(() => page.locator('[data-record]').textContent()).toContain('The same order comes out.');
+});
+
+test('performance says with a word and a number whether answers are fast enough, and for whom not', async ({ skip }) => {
+  skip(!place.isMock, 'what a real server measures is its own');
+  const verdict = (): Promise<string | null> => page.locator('.gauge').getAttribute('data-verdict');
+  await page.goto(`${place.url}/performance`);
+  await expect.poll(verdict).toBe('good');
+  expect(await page.locator('.gauge').textContent()).toContain('96.3 %');
+  await page.getByRole('link', { name: 'cheap', exact: true }).click();
+  await expect.poll(verdict).toBe('risk');
+  await page.getByRole('link', { name: 'drafts', exact: true }).click();
+  await expect.poll(verdict).toBe('few');
+  expect(await page.locator('.gauge').textContent()).toContain('Too few to judge');
+  await page.getByLabel('By').selectOption('model');
+  await expect.poll(() => page.locator('[data-performance]').getAttribute('data-performance')).toBe('anthropic/claude-sonnet-4-5');
+  const chart = page.getByRole('figure', { name: 'Time to first token' });
+  await chart.getByRole('button', { name: 'Show as table' }).click();
+  await expect.poll(() => chart.locator('tbody tr').count()).toBeGreaterThan(0);
+  expect(await violations(page)).toEqual([]);
+  await page.getByLabel('By').selectOption('team');
+  await expect.poll(() => page.locator('main').textContent()).toContain('No model call in this time.');
 });
 
 test('a lost session asks to sign in over the page and keeps the draft', async ({ skip }) => {

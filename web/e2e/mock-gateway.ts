@@ -2,8 +2,13 @@
 import type { components } from '../src/lib/api/schema';
 import type {
   ArmStatus,
+  ClassRow,
   DecisionRecord,
+  Dimension,
   GateStatus,
+  Percentiles,
+  Performance,
+  PerformanceRow,
   Replay,
   RolloutAction,
   RolloutEvent,
@@ -75,7 +80,9 @@ const arm = (name: ArmStatus['arm'], calls: number, errors: number, cost_usd: nu
 });
 
 /** A gateway with a canary on `default`. */
-export function mockGateway(back: (seconds: number) => string): (method: string, path: string, body: unknown) => Answered | undefined {
+export function mockGateway(
+  back: (seconds: number) => string,
+): (method: string, path: string, body: unknown, search: URLSearchParams) => Answered | undefined {
   const events: RolloutEvent[] = [
     {
       at: back(2400),
@@ -155,7 +162,8 @@ export function mockGateway(back: (seconds: number) => string): (method: string,
     },
   });
 
-  return (method, path, body) => {
+  return (method, path, body, search) => {
+    if (path === '/api/performance') return { status: 200, body: performance(search, back(0)) };
     const [, , noun, first = '', second = ''] = path.split('/').map(decodeURIComponent);
     if (noun !== 'routes' || first === '') return undefined;
     if (method === 'GET' && (first === 'explain' || first === 'replay')) {
@@ -171,6 +179,71 @@ export function mockGateway(back: (seconds: number) => string): (method: string,
     if (method === 'POST') return order(second as RolloutAction, (body ?? {}) as { why?: string; share?: number });
     return undefined;
   };
+}
+
+const spread = (p50: number, p95: number, p99: number): Percentiles => ({ p50, p95, p99 });
+const NONE: Percentiles = { p50: null, p95: null, p99: null };
+const NO_CALLS: ClassRow = { answered: 0, throughput: { requests_per_s: 0, tokens_per_s: 0 }, ttft_ms: NONE, total_ms: NONE };
+
+/** A row with so many calls, of which a share met the objective; `slow` stretches its times. */
+function performer(name: string, requests: number, attainment: number, slow: number): PerformanceRow {
+  const perSecond = requests / 300;
+  const answered = Math.round(requests * 0.985);
+  const rate = (share: number) => ({ requests_per_s: perSecond * 0.985 * share, tokens_per_s: perSecond * 212 * share });
+  const ttft = spread(480 * slow, 1120 * slow, 1900 * slow);
+  return {
+    name,
+    requests,
+    answered,
+    cancelled: Math.round(requests * 0.006),
+    failed: requests < 100 ? {} : { overloaded: Math.round(requests * 0.006), timeout: 2 },
+    fallbacks: requests < 100 ? {} : { overloaded: 19, breaker_open: 6 },
+    ttft_ms: ttft,
+    tpot_ms: spread(14.2 * slow, 24 * slow, 38 * slow),
+    itl_ms: spread(12.8 * slow, 41 * slow, 88 * slow),
+    total_ms: spread(3400 * slow, 8200 * slow, 14_100 * slow),
+    overhead_ms: spread(0.31, 0.84, 2.1),
+    tps: spread(70, 41, 26),
+    throughput: rate(1),
+    goodput: rate(attainment),
+    goodput_ratio: attainment,
+    attainment,
+    objective: { ttft_ms: 1500, tpot_ms: 40, share: 0.95 },
+    excess: { ttft_ms: spread(0, 0, Math.max(0, 1900 * slow - 1500)), tpot_ms: spread(0, 0, 0) },
+    prefill: { ms: ttft, share: 0.16, tokens_per_s: 3850 },
+    decode: { ms: spread(2900 * slow, 7000 * slow, 12_000 * slow), share: 0.84, tokens_per_s: 68 },
+    interactive: { answered: Math.round(answered * 0.7), throughput: rate(0.7), ttft_ms: ttft, total_ms: spread(2900, 6100, 9800) },
+    batch:
+      requests < 100
+        ? NO_CALLS
+        : {
+            answered: Math.round(answered * 0.3),
+            throughput: rate(0.3),
+            ttft_ms: spread(900, 2400, 4100),
+            total_ms: spread(6200, 14_000, 22_000),
+          },
+    tokens: { input: requests * 1840, output: requests * 212 },
+    cost_usd: (requests * 0.0134).toFixed(6),
+  };
+}
+
+function performance(search: URLSearchParams, at: string): Performance {
+  const by = (search.get('by') ?? 'route') as Dimension;
+  const names = {
+    route: ['default', 'cheap', 'drafts'],
+    model: [SONNET, GPT, LOCAL],
+    provider: ['anthropic', 'openai', 'local'],
+    agent: ['main', 'research'],
+    team: [],
+  };
+  const of: [number, number, number][] = [
+    [4530, 0.963, 1],
+    [1210, 0.921, 1.4],
+    [31, 0.81, 2],
+  ];
+  const rows = names[by].map((name, index) => performer(name, ...(of[index] ?? [0, 0, 1])));
+  if (by !== 'route') for (const row of rows) row.objective = row.excess = null;
+  return { at, window_s: search.get('window') === '1m' ? 60 : 300, by, rows };
 }
 
 function refusal(status: number, code: string, message: string): Answered {

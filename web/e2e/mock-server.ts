@@ -689,7 +689,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     if (key === 'POST /api/backups')
       return send(200, { path: 'backups/2026-01-01.tar.zst', bytes: 18_400_000 } satisfies Schemas['BackupMade']);
 
-    const fromGateway = gateway(method, path, body);
+    const fromGateway = gateway(method, path, body, url.searchParams);
     if (fromGateway !== undefined) return send(fromGateway.status, fromGateway.body);
 
     const [, , noun, rawId = '', verb = ''] = path.split('/');

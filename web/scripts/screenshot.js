@@ -17,6 +17,7 @@ if (out === '--all') {
     '/turns',
     'turn',
     '/agents',
+    '/performance',
     '/routes',
     '/routes/default',
     '/routes?request=req_1',

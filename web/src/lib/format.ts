@@ -73,6 +73,21 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** `0.4 ms`, `14.2 ms`, `612 ms`, `1.4 s`; a time that is short enough keeps its tenths. */
+export function formatMs(ms: number | null): string {
+  if (ms === null || !Number.isFinite(ms)) return '–';
+  return ms > 0 && ms < 100 ? `${trim(Math.round(ms * 10) / 10)} ms` : formatDuration(ms);
+}
+
+/** `0.25 /s`, `12.4 /s`, `3.1k /s`. */
+export function formatRate(perSecond: number): string {
+  return `${perSecond < 10 ? Number(perSecond.toFixed(2)) : formatRateSize(perSecond)} /s`;
+}
+
+function formatRateSize(value: number): string {
+  return value < 1000 ? trim(value) : formatCount(value);
+}
+
 /** Milliseconds between two instants; until `now` where the end is still open. */
 export function between(from: string | null | undefined, to: string | null | undefined, now = Date.now()): number {
   if (!from) return NaN;

@@ -20,6 +20,7 @@ export const places: Place[] = [
   { path: '/approvals', name: 'nav.approvals', letter: 'a', icon: 'approvals', group: 'nav.work', needs: 'use' },
   { path: '/turns', name: 'nav.turns', letter: 't', icon: 'turns', group: 'nav.work', needs: 'use' },
   { path: '/agents', name: 'nav.agents', letter: 'e', icon: 'agents', group: 'nav.team', needs: 'use' },
+  { path: '/performance', name: 'nav.performance', letter: 'p', icon: 'performance', group: 'nav.gateway', needs: 'read' },
   { path: '/routes', name: 'nav.routes', letter: 'r', icon: 'routes', group: 'nav.gateway', needs: 'read' },
   { path: '/models', name: 'nav.models', letter: 'l', icon: 'models', group: 'nav.gateway', needs: 'use' },
   { path: '/costs', name: 'nav.costs', letter: 'b', icon: 'costs', group: 'nav.money', needs: 'read' },

@@ -1,7 +1,7 @@
-// Shapes and calls of the server that the generated schema does not hold yet: how routes stand, rollouts, replays.
+// Shapes and calls of the server that the generated schema does not hold yet: how routes stand, rollouts, replays, performance.
 // Written after the program's own types. A part of this file goes away as soon as `cargo xtask openapi` knows its paths; then the page
 // takes the shape from `types.ts` and the call from `api.ts`.
-import { fill, request } from '../api';
+import { fill, query, request } from '../api';
 import type { Explanation } from '../types';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
@@ -105,3 +105,69 @@ export const pending = {
   record: (id: string) => request<DecisionRecord>('GET', fill('/api/routes/explain/{id}', { id })),
   replay: (id: string) => request<Replay>('GET', fill('/api/routes/replay/{id}', { id })),
 };
+
+export type Dimension = 'route' | 'model' | 'provider' | 'agent' | 'team';
+
+/** `null` without values. */
+export interface Percentiles {
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+}
+
+export interface Rate {
+  requests_per_s: number;
+  tokens_per_s: number;
+}
+
+/** Until the first content, or from the first to the last. */
+export interface Stage {
+  ms: Percentiles;
+  share: number | null;
+  tokens_per_s: number | null;
+}
+
+export interface ClassRow {
+  answered: number;
+  throughput: Rate;
+  ttft_ms: Percentiles;
+  total_ms: Percentiles;
+}
+
+/** How one route, model, provider, agent or team performs. */
+export interface PerformanceRow {
+  name: string;
+  requests: number;
+  answered: number;
+  cancelled: number;
+  failed: Record<string, number>;
+  fallbacks: Record<string, number>;
+  ttft_ms: Percentiles;
+  tpot_ms: Percentiles;
+  itl_ms: Percentiles;
+  total_ms: Percentiles;
+  overhead_ms: Percentiles;
+  tps: Percentiles;
+  throughput: Rate;
+  goodput: Rate;
+  goodput_ratio: number | null;
+  attainment: number | null;
+  objective: { ttft_ms: number | null; tpot_ms: number | null; share: number } | null;
+  excess: { ttft_ms: Percentiles; tpot_ms: Percentiles } | null;
+  prefill: Stage;
+  decode: Stage;
+  interactive: ClassRow;
+  batch: ClassRow;
+  tokens: Record<string, number>;
+  cost_usd: string;
+}
+
+export interface Performance {
+  at: string;
+  window_s: number;
+  by: Dimension;
+  rows: PerformanceRow[];
+}
+
+/** How everything performed within the last `window`, such as `5m`. */
+export const readPerformance = (by: Dimension, window: string) => request<Performance>('GET', `/api/performance${query({ by, window })}`);
