@@ -359,6 +359,7 @@ export const messages = {
   'chart.as_table': 'Show as table',
   'chart.as_chart': 'Show as chart',
   'chart.time': 'Time',
+  'chart.begins': 'The line begins with the next look.',
   'chart.limit': 'Objective',
 
   'performance.failed': 'The figures could not be loaded',
@@ -402,7 +403,7 @@ export const messages = {
   'performance.batch': 'Batch',
   'performance.answered': 'Answered',
   'performance.requests': 'Requests',
-  'performance.breakdown': 'By {by}',
+  'performance.breakdown': 'Each {by}',
   'performance.chart_ttft': 'Time to first token',
   'performance.chart_good': 'Goodput over throughput',
   'performance.chart_note': 'The lines begin when this page is opened; each point is the whole window before it.',
