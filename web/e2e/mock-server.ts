@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import type { components } from '../src/lib/api/schema';
 import { mockGateway } from './mock-gateway';
+import * as lists from './mock-lists';
 import type {
   Approval,
   JournalFact,
@@ -511,26 +512,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
         local_model: { state: 'ready', installed: ['small'], default: 'small' },
       } satisfies Today);
     }
-    if (key === 'GET /api/agents') {
-      return send(200, {
-        items: [
-          {
-            name: 'main',
-            route: 'default',
-            workspace: 'workspaces/main',
-            tools: ['files', 'shell', 'web', 'memory', 'schedule'],
-            limits: { steps: 20, turn_usd: '0.50', turn_time_s: 1800, tokens: 400_000 },
-          },
-          {
-            name: 'research',
-            route: 'cheap',
-            workspace: 'workspaces/research',
-            tools: ['read', 'search', 'web'],
-            limits: { steps: 12, turn_usd: '0.10', turn_time_s: 600, tokens: 100_000 },
-          },
-        ],
-      } satisfies Schemas['AgentLineList']);
-    }
+    if (key === 'GET /api/agents') return send(200, lists.agents);
     if (key === 'GET /api/sessions') return send(200, { items: sessions } satisfies Schemas['SessionLineList']);
     if (key === 'GET /api/turns') {
       const wanted = (name: string) => url.searchParams.get(name) ?? '';
@@ -546,73 +528,9 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     }
     if (key === 'GET /api/approvals')
       return send(200, url.searchParams.get('state') === 'all' ? approvals : approvals.filter((one) => one.state === 'waiting'));
-    if (key === 'GET /api/models') {
-      return send(200, {
-        items: [
-          {
-            model: 'anthropic/claude-sonnet-4-5',
-            provider: 'anthropic',
-            input_usd_per_mtok: '3.0',
-            output_usd_per_mtok: '15.0',
-            context_tokens: 200_000,
-            tier: 'mid',
-            is_local: false,
-            state: 'ready',
-          },
-          {
-            model: 'openai/gpt-5',
-            provider: 'openai',
-            input_usd_per_mtok: '1.25',
-            output_usd_per_mtok: '10.0',
-            context_tokens: 400_000,
-            tier: 'premium',
-            is_local: false,
-            state: 'missing',
-          },
-          {
-            model: 'local/small',
-            provider: 'local',
-            input_usd_per_mtok: '0',
-            output_usd_per_mtok: '0',
-            context_tokens: 32_768,
-            tier: 'economy',
-            is_local: true,
-            state: 'ready',
-          },
-        ],
-      } satisfies Schemas['ModelLineList']);
-    }
-    if (key === 'GET /api/routes') {
-      return send(200, {
-        items: [
-          { name: 'default', strategy: 'latency', targets: ['anthropic/claude-sonnet-4-5', 'openai/gpt-5', 'local/small'] },
-          { name: 'cheap', strategy: 'cost', targets: ['local/small'] },
-        ],
-      } satisfies Schemas['RouteLineList']);
-    }
-    if (key === 'GET /api/providers') {
-      return send(200, {
-        items: [
-          {
-            name: 'anthropic',
-            dialect: 'anthropic',
-            base_url: 'https://api.anthropic.com',
-            has_key: true,
-            known: true,
-            key_env: 'ANTHROPIC_API_KEY',
-          },
-          {
-            name: 'openai',
-            dialect: 'openai-responses',
-            base_url: 'https://api.openai.com',
-            has_key: false,
-            known: true,
-            key_env: 'OPENAI_API_KEY',
-          },
-          { name: 'local', dialect: 'local', base_url: null, has_key: false, known: true, key_env: null },
-        ],
-      } satisfies Schemas['ProviderLineList']);
-    }
+    if (key === 'GET /api/models') return send(200, lists.models);
+    if (key === 'GET /api/routes') return send(200, lists.routes);
+    if (key === 'GET /api/providers') return send(200, lists.providers);
     if (key === 'GET /api/spend') {
       const rows = [
         {
@@ -677,15 +595,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       tell({ type: 'config.changed' });
       return send(200, { key: body.key, value: body.value } satisfies Schemas['ConfigEntry']);
     }
-    if (key === 'GET /api/doctor') {
-      return send(200, {
-        checks: [
-          { name: 'database', state: 'ok', detail: 'SQLite, WAL, 4 ms a commit', fix: '' },
-          { name: 'sandbox', state: 'ok', detail: 'bubblewrap holds all 12 escape attempts', fix: '' },
-          { name: 'providers', state: 'warn', detail: 'openai has no key', fix: 'steward secrets set openai' },
-        ],
-      } satisfies Schemas['DoctorReport']);
-    }
+    if (key === 'GET /api/doctor') return send(200, lists.doctor);
     if (key === 'POST /api/backups')
       return send(200, { path: 'backups/2026-01-01.tar.zst', bytes: 18_400_000 } satisfies Schemas['BackupMade']);
 

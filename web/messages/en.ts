@@ -496,6 +496,7 @@ export const messages = {
   'rollout.ask_resume': 'Resume the rollout on route “{route}”?',
   'rollout.ask_rollback': 'Roll back route “{route}”?',
   'rollout.text_shift': 'The share of {target} goes from {before} to {after} at once. Running calls end where they are.',
+  'rollout.text_same': 'The share is {share} now. Choose another.',
   'rollout.text_promote': '{target} takes all calls at once. Running calls end where they are.',
   'rollout.text_hold': 'The share stays at {share}. A candidate that breaks a gate still goes.',
   'rollout.text_resume': 'It goes on by itself from {share}.',
