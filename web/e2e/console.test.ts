@@ -143,6 +143,8 @@ test('every page of the navigation opens without an error', async () => {
     '/approvals?tab=history',
     '/turns',
     '/agents',
+    ...(place.isMock ? ['/performance', '/performance?by=team'] : []),
+    '/routes',
     '/models',
     '/costs',
     '/keys',
@@ -156,40 +158,113 @@ test('every page of the navigation opens without an error', async () => {
   }
 });
 
-test('there is no accessibility violation in light and dark, wide and narrow', async () => {
+/** An open chat that asks for an approval, where the model is ours to script. */
+async function chatWithCard(): Promise<string> {
   if (place.isMock) {
     await newChat();
     await send(texts.approve);
     await page.locator('[data-approval]').last().waitFor();
   }
-  const chat = page.url();
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const address of [
-      chat,
-      `${place.url}/turns`,
-      `${place.url}/approvals`,
-      `${place.url}/`,
-      `${place.url}/settings`,
-      `${place.url}/models`,
-      `${place.url}/costs`,
-      `${place.url}/keys`,
-    ]) {
-      await page.goto(address);
-      await page.locator('main h1').first().waitFor();
-      await new Promise((resolve) => setTimeout(resolve, 800));
-      expect(await violations(page), `${scheme} ${address}`).toEqual([]);
-    }
-  }
-  await page.setViewportSize({ width: 320, height: 640 });
-  for (const address of [chat, `${place.url}/turns`, `${place.url}/`, `${place.url}/settings`]) {
+  return page.url();
+}
+/** What only the mock has something to show on. */
+const scripted = ['/routes/default', '/routes?request=req_1', '/performance'];
+
+test.each(['light', 'dark'] as const)('there is no accessibility violation in %s', async (colorScheme) => {
+  const chat = await chatWithCard();
+  await page.emulateMedia({ colorScheme });
+  const paths = ['/turns', '/approvals', '/', '/settings', '/routes', '/models', '/costs', '/keys', ...(place.isMock ? scripted : [])];
+  for (const address of [chat, ...paths.map((path) => place.url + path)]) {
     await page.goto(address);
     await page.locator('main h1').first().waitFor();
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(await page.evaluate(() => document.documentElement.scrollWidth), address).toBeLessThanOrEqual(320);
-    expect(await violations(page), `narrow ${address}`).toEqual([]);
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    expect(await violations(page), address).toEqual([]);
   }
-  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+test('nothing is cut off or out of reach on a screen of 320 pixels', async () => {
+  const chat = await chatWithCard();
+  await page.setViewportSize({ width: 320, height: 640 });
+  try {
+    const paths = ['/turns', '/', '/settings', '/routes', ...(place.isMock ? scripted : [])];
+    for (const address of [chat, ...paths.map((path) => place.url + path)]) {
+      await page.goto(address);
+      await page.locator('main h1').first().waitFor();
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), address).toBeLessThanOrEqual(320);
+      expect(await violations(page), address).toEqual([]);
+    }
+  } finally {
+    await page.setViewportSize({ width: 1280, height: 800 });
+  }
+});
+
+test('a route shows how its targets stand, and a rollout is rolled back and undone with a reason', async ({ skip }) => {
+  skip(!place.isMock, 'a rollout of a real server is not ours to move');
+  await page.goto(`${place.url}/routes`);
+  await page.getByRole('link', { name: 'default', exact: true }).click();
+  await expect.poll(() => page.locator('[data-target]').count()).toBe(3);
+  await expect.poll(() => page.locator('[data-target="local/small"]').textContent()).toContain('Out of use');
+  await expect.poll(() => page.locator('[data-gate=ttft_p95]').textContent()).toContain('Not known yet');
+
+  await page.locator('main h1').first().focus();
+  await page.keyboard.press('Shift+R');
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  expect(await violations(page)).toEqual([]);
+  const confirm = dialog.getByRole('button', { name: 'Roll back' });
+  expect(await confirm.isDisabled()).toBe(true);
+  await dialog.getByLabel(/^Reason/).fill('answers got slow');
+  await confirm.click();
+  await expect.poll(() => page.locator('[data-rollout]').getAttribute('data-rollout')).toBe('rolled_back');
+  await expect.poll(() => page.locator('[data-rollout]').textContent()).toContain('answers got slow');
+
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await dialog.getByRole('button', { name: 'Change share' }).click();
+  await expect.poll(() => page.locator('[data-rollout]').getAttribute('data-rollout')).toBe('running');
+
+  await page.getByRole('button', { name: 'Change share' }).click();
+  await dialog.waitFor();
+  expect(await violations(page)).toEqual([]);
+  await dialog.getByRole('button', { name: '25 %' }).click();
+  await dialog.getByLabel(/^Reason/).fill('all gates look well');
+  await dialog.getByRole('button', { name: 'Change share' }).click();
+  await expect.poll(() => page.locator('[data-rollout] .number').textContent()).toBe('25 %');
+});
+
+test('a request says why it went where it went', async ({ skip }) => {
+  skip(!place.isMock, 'the records of a real server are its own');
+  await page.goto(`${place.url}/routes`);
+  await page.getByLabel('Id of a request').fill('nothing');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.locator('main').textContent()).toContain('There is no record of “nothing”');
+  await page.getByLabel('Id of a request').fill('req_1');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.locator('[data-record]').textContent()).toContain('openai/gpt-5 answered');
+  expect(await page.locator('[data-record]').textContent()).toContain('529');
+  await page.getByRole('button', { name: 'Compute again' }).click();
+  await expect.poll(() => page.locator('[data-record]').textContent()).toContain('The same order comes out.');
+});
+
+test('performance says with a word and a number whether answers are fast enough, and for whom not', async ({ skip }) => {
+  skip(!place.isMock, 'what a real server measures is its own');
+  const verdict = (): Promise<string | null> => page.locator('.gauge').getAttribute('data-verdict');
+  await page.goto(`${place.url}/performance`);
+  await expect.poll(verdict).toBe('good');
+  expect(await page.locator('.gauge').textContent()).toContain('96.3 %');
+  await page.getByRole('link', { name: 'cheap', exact: true }).click();
+  await expect.poll(verdict).toBe('risk');
+  await page.getByRole('link', { name: 'drafts', exact: true }).click();
+  await expect.poll(verdict).toBe('few');
+  expect(await page.locator('.gauge').textContent()).toContain('Too few to judge');
+  await page.getByRole('combobox', { name: 'By' }).selectOption('model');
+  await expect.poll(() => page.locator('[data-performance]').getAttribute('data-performance')).toBe('anthropic/claude-sonnet-4-5');
+  const chart = page.getByRole('figure', { name: 'Time to first token' });
+  await chart.getByRole('button', { name: 'Show as table' }).click();
+  await expect.poll(() => chart.locator('tbody tr').count()).toBeGreaterThan(0);
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole('combobox', { name: 'By' }).selectOption('team');
+  await expect.poll(() => page.locator('main').textContent()).toContain('No model call in this time.');
 });
 
 test('a lost session asks to sign in over the page and keeps the draft', async ({ skip }) => {

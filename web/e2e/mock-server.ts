@@ -4,7 +4,28 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
 import type { AddressInfo } from 'node:net';
-import type { Approval, Call, JournalFact, Message, SessionRow, Step, Turn, TurnEvent, TurnStatus } from '../src/lib/types';
+import type { components } from '../src/lib/api/schema';
+import { mockGateway } from './mock-gateway';
+import * as lists from './mock-lists';
+import type {
+  Approval,
+  JournalFact,
+  Key,
+  Message,
+  Outcome,
+  SessionRow,
+  Spend,
+  Step,
+  Today,
+  Turn,
+  TurnEvent,
+  TurnRow,
+  TurnStatus,
+} from '../src/lib/types';
+
+type Schemas = components['schemas'];
+type Call = Schemas['CallView'];
+type NewCall = Pick<Call, 'id' | 'tool' | 'args' | 'effect'>;
 
 export const CSP = [
   "default-src 'none'",
@@ -83,13 +104,15 @@ export async function startMock(options: MockOptions): Promise<Mock> {
   const turns: MockTurn[] = [];
   const approvals: Approval[] = [];
   const streams = new Set<ServerResponse>();
-  const seen = new Map<string, unknown>();
-  const keys = [
+  const seen = new Map<string, Schemas['Sent']>();
+  const owned = { user: 'ana', team: null, agent: null };
+  const keys: Key[] = [
     {
       id: 'k1',
       name: 'ci',
       role: 'member',
       prefix: 'sk-steward-7f3a',
+      ...owned,
       expires_at: ahead(20 * 86_400),
       revoked_at: null,
       created_at: back(10 * 86_400),
@@ -99,6 +122,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       name: 'laptop',
       role: 'admin',
       prefix: 'sk-steward-c210',
+      ...owned,
       expires_at: ahead(3 * 86_400),
       revoked_at: null,
       created_at: back(40 * 86_400),
@@ -108,7 +132,8 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       name: 'old-bot',
       role: 'member',
       prefix: 'sk-steward-0be1',
-      expires_at: null,
+      ...owned,
+      expires_at: ahead(10 * 86_400),
       revoked_at: back(86_400),
       created_at: back(90 * 86_400),
     },
@@ -122,6 +147,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
   function ahead(seconds: number): string {
     return back(-seconds);
   }
+  const gateway = mockGateway(back);
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
   function tell(fact: JournalFact): void {
@@ -142,12 +168,12 @@ export async function startMock(options: MockOptions): Promise<Mock> {
   function setStatus(turn: MockTurn, status: TurnStatus): void {
     turn.status = status;
     const session = sessions.find((one) => one.name === turn.session);
-    if (session) session.status = status === 'running' || status === 'waiting' ? status : 'idle';
     tell({ type: 'turn.state', turn_id: turn.id, session: session?.id, status });
   }
 
   function newStep(turn: MockTurn): Step {
     const step: Step = {
+      step: turn.steps.length + 1,
       model: 'default',
       target: '',
       input_tokens: 0,
@@ -167,32 +193,35 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     step.target = 'anthropic/claude-sonnet-4-5';
     step.input_tokens = 3120 + turn.steps.length * 640;
     step.cached_input_tokens = turn.steps.length > 1 ? 2900 : 0;
-    step.output_tokens = 40 + Math.round((step.text ?? '').length / 4);
+    step.output_tokens = 40 + Math.round(step.text.length / 4);
     step.cost_usd = (0.0042 * turn.steps.length + 0.0011).toFixed(6);
     turn.cost_usd = turn.steps.reduce((sum, one) => sum + Number(one.cost_usd), 0).toFixed(6);
   }
   async function stream(turn: MockTurn, step: Step, kind: 'text' | 'thinking', text: string, ms = tokenMs): Promise<void> {
     for (const token of text.match(/\s*\S{1,6}/g) ?? []) {
       if (turn.isStopped) return;
-      step[kind] = (step[kind] ?? '') + token;
+      step[kind] += token;
       emit(turn, { type: kind, text: token });
       if (ms > 0) await pause(ms);
     }
   }
-  async function call(turn: MockTurn, step: Step, one: Call, output: string, ms = tokenMs * 20): Promise<void> {
+  async function call(turn: MockTurn, step: Step, one: NewCall, output: string, ms = tokenMs * 20): Promise<void> {
     const entry: Call = {
       decision: 'allow',
       rule: `table.${one.tool}`,
       reason: 'it stays inside the workspace',
-      ...one,
+      outcome: null,
+      output: '',
       started_at: new Date().toISOString(),
+      ended_at: null,
+      ...one,
     };
     step.calls.push(entry);
     emit(turn, { type: 'call', call: entry });
     if (ms > 0) await pause(ms);
     finishCall(turn, entry, 'done', output);
   }
-  function finishCall(turn: MockTurn, entry: Call, outcome: NonNullable<Call['outcome']>, output: string): void {
+  function finishCall(turn: MockTurn, entry: Call, outcome: Outcome, output: string): void {
     entry.outcome = outcome;
     entry.output = output;
     entry.ended_at = new Date().toISOString();
@@ -221,8 +250,13 @@ export async function startMock(options: MockOptions): Promise<Mock> {
   }
 
   /** Puts a question to the person; resolves with the answer. */
-  function ask(turn: MockTurn, approval: Omit<Approval, 'id' | 'turn_id' | 'state'>): Promise<string> {
+  function ask(
+    turn: MockTurn,
+    approval: Pick<Approval, 'kind' | 'tool' | 'args' | 'effect' | 'reason'> & Partial<Approval>,
+  ): Promise<string> {
     const full: Approval = {
+      choices: [],
+      note: '',
       ...approval,
       id: `ap${++counter}`,
       turn_id: turn.id,
@@ -235,7 +269,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     emit(turn, { type: 'approval', approval: full });
     setStatus(turn, 'waiting');
     tell({ type: 'approval.opened', approval_id: full.id, turn_id: turn.id });
-    emit(turn, { type: 'finished', status: 'waiting' });
+    emit(turn, { type: 'finished', status: 'waiting', text: '', cost_usd: turn.cost_usd, steps: turn.steps.length });
     return new Promise((resolve) => (turn.answer = resolve));
   }
 
@@ -247,8 +281,8 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     if (words.includes('slow')) {
       await stream(turn, step, 'text', 'One line after the other, and so on without an end. '.repeat(400), 25);
       endStep(turn, step);
-      if (turn.isStopped) finish(turn, 'stopped', step.text ?? '');
-      else finish(turn, 'done', step.text ?? '');
+      if (turn.isStopped) finish(turn, 'stopped', step.text);
+      else finish(turn, 'done', step.text);
       return;
     }
     if (words.includes('fail')) {
@@ -266,7 +300,10 @@ export async function startMock(options: MockOptions): Promise<Mock> {
         decision: 'ask',
         rule: 'policy.ask[0]',
         reason: 'it deletes files',
+        outcome: null,
+        output: '',
         started_at: new Date().toISOString(),
+        ended_at: null,
       };
       await stream(turn, step, 'text', 'I found two old reports. ');
       endStep(turn, step);
@@ -283,7 +320,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       await pause(tokenMs * 10);
       finishCall(turn, entry, decision === 'allow' ? 'done' : 'refused', decision === 'allow' ? 'exit 0' : 'refused: a person said no');
       if (decision === 'allow')
-        turn.receipts.push({ call: entry.id, action: 'destroys', object: 'reports/old', detail: '2 paths removed' });
+        turn.receipts.push({ call: entry.id, tool: 'shell', action: 'ran', object: 'reports/old', detail: '2 paths removed' });
       const last = newStep(turn);
       const reply = decision === 'allow' ? 'Done: the old reports are gone.' : 'Understood, I left them where they are.';
       await stream(turn, last, 'text', reply);
@@ -328,30 +365,34 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     finish(turn, 'done', ANSWER);
   }
 
-  function accept(name: string, body: { client_id: string; text: string; agent?: string; channel?: string }): unknown {
-    const before = seen.get(body.client_id);
+  function accept(name: string, body: Schemas['Draft']): Schemas['Sent'] {
+    const before = seen.get(body.client_id ?? '');
     if (before !== undefined) return before;
     let session = sessions.find((one) => one.name === name);
     if (session === undefined) {
-      session = {
+      const begun: SessionRow = {
         id: `se${++counter}`,
         name,
         agent: body.agent ?? 'main',
         channel: body.channel ?? 'web',
         title: body.text.slice(0, 60),
-        last_at: null,
-        status: 'idle',
+        last_at: new Date().toISOString(),
+        model: null,
       };
-      sessions.unshift(session);
-      messages.set(session.id, []);
+      sessions.unshift(begun);
+      messages.set(begun.id, []);
+      session = begun;
     }
     session.last_at = new Date().toISOString();
     const running = turns.find((one) => one.session === name && one.status === 'running');
     const turn: MockTurn = running ?? {
       id: `tu${String(++counter).padStart(6, '0')}`,
       session: name,
+      session_id: session.id,
       agent: session.agent,
       status: 'running',
+      asked: body.text,
+      notes: [],
       text: '',
       cost_usd: '0',
       steps: [],
@@ -361,9 +402,19 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       watchers: new Set(),
       isStopped: false,
     };
-    messages.get(session.id)?.push({ seq: ++seq, role: 'user', text: body.text, at: new Date().toISOString(), turn_id: turn.id });
+    messages.get(session.id)?.push({
+      seq: ++seq,
+      role: 'user',
+      text: body.text,
+      at: new Date().toISOString(),
+      turn_id: turn.id,
+      turn_status: turn.status,
+      calls: [],
+      cost_usd: null,
+      target: null,
+    });
     const answer = { session_id: session.id, inbound_id: `in${counter}`, turn_id: turn.id };
-    seen.set(body.client_id, answer);
+    seen.set(body.client_id ?? '', answer);
     if (running === undefined) {
       turns.unshift(turn);
       setStatus(turn, 'running');
@@ -372,22 +423,22 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     return answer;
   }
 
-  const row = (turn: MockTurn) => ({
+  const row = (turn: MockTurn): TurnRow => ({
     id: turn.id,
     session: turn.session,
+    session_id: turn.session_id,
     agent: turn.agent,
     status: turn.status,
     started_at: turn.started_at,
     ended_at: turn.ended_at,
-    text:
-      messages.get(sessions.find((one) => one.name === turn.session)?.id ?? '')?.find((one) => one.turn_id === turn.id)?.text ?? turn.text,
+    text: turn.text || turn.asked,
     steps: turn.steps.length,
     cost_usd: turn.cost_usd,
     input_tokens: turn.steps.reduce((sum, step) => sum + step.input_tokens, 0),
     output_tokens: turn.steps.reduce((sum, step) => sum + step.output_tokens, 0),
   });
 
-  const context = (turn: MockTurn) => ({
+  const context = (turn: MockTurn): Schemas['TurnContext'] => ({
     steps: turn.steps.map((_, index) => {
       const parts = [
         { name: 'rules', tokens: 620, cap_chars: 4000, cut_chars: 0, note: '' },
@@ -401,8 +452,8 @@ export async function startMock(options: MockOptions): Promise<Mock> {
     }),
   });
 
-  const session = () => ({ user: 'ana', role: 'owner', csrf: CSRF, version: '0.1.0', has_password: false });
-  const error = (code: string, message: string) => ({ error: { code, message, request_id: 'req_mock' } });
+  const session = (): Schemas['WhoAmI'] => ({ user: 'ana', role: 'owner', csrf: CSRF, version: '0.1.0', has_password: false });
+  const error = (code: string, message: string): Schemas['ErrorBody'] => ({ error: { code, message } });
 
   async function answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const send = (status: number, body?: unknown, headers: Record<string, string> = {}) => {
@@ -458,24 +509,11 @@ export async function startMock(options: MockOptions): Promise<Mock> {
           .filter((one) => one.status !== 'running' && one.status !== 'waiting')
           .slice(0, 8)
           .map(row),
-        local_model: { state: 'ready' },
-      });
+        local_model: { state: 'ready', installed: ['small'], default: 'small' },
+      } satisfies Today);
     }
-    if (key === 'GET /api/agents') {
-      return send(200, {
-        items: [
-          {
-            name: 'main',
-            route: 'default',
-            workspace: 'workspaces/main',
-            tools: ['files', 'shell', 'web', 'memory', 'schedule'],
-            limits: { steps: 20, turn_usd: 0.5, turn_time: '30m' },
-          },
-          { name: 'research', route: 'cheap', workspace: 'workspaces/research', tools: ['read', 'search', 'web'], limits: { steps: 12 } },
-        ],
-      });
-    }
-    if (key === 'GET /api/sessions') return send(200, { items: sessions });
+    if (key === 'GET /api/agents') return send(200, lists.agents);
+    if (key === 'GET /api/sessions') return send(200, { items: sessions } satisfies Schemas['SessionLineList']);
     if (key === 'GET /api/turns') {
       const wanted = (name: string) => url.searchParams.get(name) ?? '';
       const found = turns.filter((one) =>
@@ -486,63 +524,13 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       return send(200, {
         items: found.slice(from, from + limit).map(row),
         cursor: found.length > from + limit ? String(from + limit) : null,
-      });
+      } satisfies Schemas['TurnLinePage']);
     }
     if (key === 'GET /api/approvals')
       return send(200, url.searchParams.get('state') === 'all' ? approvals : approvals.filter((one) => one.state === 'waiting'));
-    if (key === 'GET /api/models') {
-      return send(200, {
-        items: [
-          {
-            model: 'anthropic/claude-sonnet-4-5',
-            provider: 'anthropic',
-            input_usd_per_mtok: '3.0',
-            output_usd_per_mtok: '15.0',
-            context_tokens: 200_000,
-            tier: 'mid',
-            is_local: false,
-            state: 'ready',
-          },
-          {
-            model: 'openai/gpt-5',
-            provider: 'openai',
-            input_usd_per_mtok: '1.25',
-            output_usd_per_mtok: '10.0',
-            context_tokens: 400_000,
-            tier: 'premium',
-            is_local: false,
-            state: 'missing',
-          },
-          {
-            model: 'local/small',
-            provider: 'local',
-            input_usd_per_mtok: '0',
-            output_usd_per_mtok: '0',
-            context_tokens: 32_768,
-            tier: 'economy',
-            is_local: true,
-            state: 'ready',
-          },
-        ],
-      });
-    }
-    if (key === 'GET /api/routes') {
-      return send(200, {
-        items: [
-          { name: 'default', strategy: 'priority', targets: ['anthropic/claude-sonnet-4-5', 'local/small'] },
-          { name: 'cheap', strategy: 'cost', targets: ['local/small'] },
-        ],
-      });
-    }
-    if (key === 'GET /api/providers') {
-      return send(200, {
-        items: [
-          { name: 'anthropic', dialect: 'anthropic', base_url: 'https://api.anthropic.com', has_key: true, known: true },
-          { name: 'openai', dialect: 'openai-responses', base_url: 'https://api.openai.com', has_key: false, known: true },
-          { name: 'local', dialect: 'local', base_url: null, has_key: false, known: true },
-        ],
-      });
-    }
+    if (key === 'GET /api/models') return send(200, lists.models);
+    if (key === 'GET /api/routes') return send(200, lists.routes);
+    if (key === 'GET /api/providers') return send(200, lists.providers);
     if (key === 'GET /api/spend') {
       const rows = [
         {
@@ -567,7 +555,14 @@ export async function startMock(options: MockOptions): Promise<Mock> {
           output_tokens: 900,
         },
       ];
-      return send(200, { total_usd: '1.014012', calls: 94, input_tokens: 312_400, output_tokens: 25_200, estimated_calls: 1, rows });
+      return send(200, {
+        total_usd: '1.014012',
+        calls: 94,
+        input_tokens: 312_400,
+        output_tokens: 25_200,
+        estimated_calls: 1,
+        rows,
+      } satisfies Spend);
     }
     if (key === 'GET /api/keys') return send(200, keys);
     if (key === 'POST /api/keys') {
@@ -576,42 +571,40 @@ export async function startMock(options: MockOptions): Promise<Mock> {
         name: body.name,
         role: body.role,
         prefix: 'sk-steward-new1',
+        ...owned,
         expires_at: ahead(30 * 86_400),
         revoked_at: null,
         created_at: back(0),
       });
       return send(200, {
-        id: keys[0]?.id,
+        id: `k${counter}`,
         key: 'sk-steward-new1-0123456789abcdef',
         name: body.name,
         role: body.role,
         expires_at: ahead(30 * 86_400),
-      });
+      } satisfies Schemas['CreatedKey']);
     }
-    if (key === 'GET /api/config') return send(200, { text: configText, path: '~/.steward/steward.toml', valid: true });
+    if (key === 'GET /api/config')
+      return send(200, { text: configText, path: '~/.steward/steward.toml', valid: true } satisfies Schemas['ConfigFile']);
     if (key === 'POST /api/config/check') {
       const isOk = !/^\s*nonsense/m.test(body.text);
-      return send(200, isOk ? { ok: true } : { ok: false, error: 'line 1: unknown key "nonsense"' });
+      return send(200, (isOk ? { ok: true } : { ok: false, error: 'line 1: unknown key "nonsense"' }) satisfies Schemas['ConfigCheck']);
     }
     if (key === 'PATCH /api/config') {
       configText += `# ${body.key} = ${JSON.stringify(body.value)}\n`;
       tell({ type: 'config.changed' });
-      return send(200, {});
+      return send(200, { key: body.key, value: body.value } satisfies Schemas['ConfigEntry']);
     }
-    if (key === 'GET /api/doctor') {
-      return send(200, {
-        checks: [
-          { name: 'database', state: 'ok', detail: 'SQLite, WAL, 4 ms a commit' },
-          { name: 'sandbox', state: 'ok', detail: 'bubblewrap holds all 12 escape attempts' },
-          { name: 'providers', state: 'warn', detail: 'openai has no key', fix: 'steward secrets set openai' },
-        ],
-      });
-    }
-    if (key === 'POST /api/backups') return send(200, { path: 'backups/2026-01-01.tar.zst', bytes: 18_400_000 });
+    if (key === 'GET /api/doctor') return send(200, lists.doctor);
+    if (key === 'POST /api/backups')
+      return send(200, { path: 'backups/2026-01-01.tar.zst', bytes: 18_400_000 } satisfies Schemas['BackupMade']);
+
+    const fromGateway = gateway(method, path, body, url.searchParams);
+    if (fromGateway !== undefined) return send(fromGateway.status, fromGateway.body);
 
     const [, , noun, rawId = '', verb = ''] = path.split('/');
     const id = decodeURIComponent(rawId);
-    if (noun === 'sessions' && verb === 'messages' && method === 'POST') return send(202, accept(id, body));
+    if (noun === 'sessions' && verb === 'messages' && method === 'POST') return send(200, accept(id, body));
     if (noun === 'sessions' && verb === 'messages') {
       const all = messages.get(id);
       if (all === undefined) return send(404, error('not_found', 'no such session'));
@@ -620,7 +613,7 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       const name = sessions.find((one) => one.id === id)?.name;
       const open = turns.filter((one) => one.session === name && (one.status === 'running' || one.status === 'waiting'));
       // A turn that goes on has its reply line too, still without text.
-      const replies = open.map((one) => ({
+      const replies = open.map((one): Message => ({
         seq: seq + 1,
         role: 'assistant',
         text: '',
@@ -628,15 +621,22 @@ export async function startMock(options: MockOptions): Promise<Mock> {
         turn_id: one.id,
         turn_status: one.status,
         calls: [],
+        cost_usd: null,
+        target: null,
       }));
-      return send(200, { items: [...older.slice(-60), ...(url.searchParams.has('before') ? [] : replies)], has_more: older.length > 60 });
+      const items = [...older.slice(-60), ...(url.searchParams.has('before') ? [] : replies)];
+      return send(200, { items, has_more: older.length > 60 } satisfies Schemas['Messages']);
+    }
+    if (noun === 'approvals' && verb === '') {
+      const approval = approvals.find((one) => one.id === id);
+      return approval === undefined ? send(404, error('not_found', 'no such approval')) : send(200, approval);
     }
     if (noun === 'approvals' && verb === 'decision') {
       const approval = approvals.find((one) => one.id === id);
       if (approval === undefined) return send(404, error('not_found', 'no such approval'));
       if (approval.state !== 'waiting') return send(409, error('conflict', 'it is answered already'));
       approval.state = approval.kind === 'question' ? 'answered' : body.decision === 'allow' ? 'allowed' : 'denied';
-      approval.note = body.note ?? null;
+      approval.note = body.note ?? '';
       tell({ type: 'approval.answered', approval_id: id, turn_id: approval.turn_id });
       turns.find((one) => one.id === approval.turn_id)?.answer?.(approval.kind === 'question' ? (body.note ?? '') : body.decision);
       return send(200, approval);
@@ -650,18 +650,22 @@ export async function startMock(options: MockOptions): Promise<Mock> {
       return send(
         200,
         id === 'openai'
-          ? { ok: false, message: 'Incorrect API key provided' }
-          : { ok: true, ms: 412, message: 'pong', cost_usd: '0.000031' },
+          ? ({ ok: false, ms: 180, message: 'Incorrect API key provided' } satisfies Schemas['ProviderTest'])
+          : ({ ok: true, ms: 412, message: 'pong' } satisfies Schemas['ProviderTest']),
       );
     }
     const turn = noun === 'turns' ? turns.find((one) => one.id === id) : undefined;
     if (turn === undefined) return send(404, error('not_found', 'there is nothing here'));
     if (verb === '') return send(200, show(turn));
     if (verb === 'context') return send(200, context(turn));
-    if (verb === 'undo') return send(200, { restored: ['notes/week.md'], skipped: [{ path: 'budget.csv', reason: 'changed since' }] });
+    if (verb === 'undo')
+      return send(200, {
+        restored: ['notes/week.md'],
+        skipped: [{ path: 'budget.csv', reason: 'changed since' }],
+      } satisfies Schemas['Undone']);
     if (verb === 'stop') {
       turn.isStopped = true;
-      return send(200, { status: 'stopped' });
+      return send(200, { status: 'stopped' } satisfies Schemas['Stopped']);
     }
     if (verb === 'stream') {
       sse();

@@ -8,7 +8,24 @@ const [out = 'console.png', page = 'chat', scheme = 'light', size = '1280x800'] 
 const { module } = await runnerImport(new URL('../e2e/screenshot.ts', import.meta.url).pathname);
 const shots = [];
 if (out === '--all') {
-  const pages = ['/', 'chat', 'approval', '/chat', '/approvals', '/turns', 'turn', '/agents', '/models', '/costs', '/keys', '/settings'];
+  const pages = [
+    '/',
+    'chat',
+    'approval',
+    '/chat',
+    '/approvals',
+    '/turns',
+    'turn',
+    '/agents',
+    '/performance',
+    '/routes',
+    '/routes/default',
+    '/routes?request=req_1',
+    '/models',
+    '/costs',
+    '/keys',
+    '/settings',
+  ];
   for (const one of pages) {
     const name = one.replace(/\//g, '_');
     shots.push({ page: one, width: 1280, height: 800, scheme: 'light', file: join(page, `${name}-light.png`) });

@@ -1,5 +1,7 @@
-// The only door to the server: typed JSON calls with the csrf header, one error type, and one place that notices a lost session.
-import type * as shape from './types';
+// The only door to the server: JSON calls typed by the generated paths, the csrf header, one error type, and one place that notices
+// a lost session. A path, a parameter or a body that the server does not have does not compile.
+import type { components, paths } from './api/schema';
+import type { KeyWish, Scope, TurnStatus } from './types';
 
 /** An answer that was not the wanted one, in words for a person. `status` 0 means that the server was not reached. */
 export class ApiError extends Error {
@@ -7,7 +9,6 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
-    readonly hint = '',
     readonly requestId = '',
     readonly retryAfter = 0,
   ) {
@@ -29,20 +30,20 @@ export function whenSignedOut(listener: () => void): void {
 }
 
 async function failure(response: Response): Promise<ApiError> {
-  let body: { error?: { code?: string; message?: string; hint?: string; request_id?: string; retry_after?: number } } = {};
+  let body: Partial<components['schemas']['ErrorBody']> = {};
   try {
     body = await response.json();
   } catch {
     // The body is only a courtesy; the status is enough to go on with.
   }
-  const error = body.error ?? {};
-  const requestId = error.request_id ?? response.headers.get('x-steward-request-id') ?? '';
-  const retryAfter = Number(error.retry_after ?? response.headers.get('retry-after') ?? 0) || 0;
-  const message = error.message ?? `the server answered ${response.status}`;
-  return new ApiError(response.status, error.code ?? String(response.status), message, error.hint, requestId, retryAfter);
+  const requestId = response.headers.get('x-steward-request-id') ?? '';
+  const retryAfter = Number(response.headers.get('retry-after') ?? 0) || 0;
+  const message = body.error?.message ?? `the server answered ${response.status}`;
+  return new ApiError(response.status, body.error?.code ?? String(response.status), message, requestId, retryAfter);
 }
 
-async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** A call whose shape the caller vouches for; only for what the generated paths do not know yet. */
+export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'GET') {
     headers['content-type'] = 'application/json';
@@ -69,8 +70,6 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   return (text === '' ? undefined : JSON.parse(text)) as T;
 }
 
-const seg = encodeURIComponent;
-
 /** Builds `?a=b` from what is set. */
 export function query(values: Record<string, string | number | undefined | null>): string {
   const params = new URLSearchParams();
@@ -81,64 +80,71 @@ export function query(values: Record<string, string | number | undefined | null>
   return text === '' ? '' : `?${text}`;
 }
 
-export interface Sent {
-  session_id?: string;
-  inbound_id?: string | null;
-  /** Missing where the message waits for a turn of its own. */
-  turn_id?: string | null;
-  /** Set where the text was a chat command such as `/stop`, which is answered at once. */
-  command?: boolean | string;
-  text?: string;
+type Method = 'get' | 'post' | 'patch' | 'delete';
+type PathsOf<M extends Method> = { [P in keyof paths]: paths[P][M] extends { responses: unknown } ? P : never }[keyof paths];
+type Answer<O> = O extends { responses: { 200: { content: { 'application/json': infer T } } } } ? T : void;
+type Query<O> = O extends { parameters: { query?: infer Q } } ? Q : never;
+type InPath<O> = O extends { parameters: { path: infer P } } ? P : never;
+type Body<O> = O extends { requestBody: { content: { 'application/json': infer B } } } ? B : never;
+
+interface Parts<O> {
+  path?: InPath<O>;
+  query?: Query<O>;
+  body?: Body<O>;
 }
 
-export interface Page<T> {
-  items: T[];
-  cursor?: string | null;
+/** The path with its `{names}` filled in, each as one segment. */
+export function fill(path: string, values: Record<string, string> = {}): string {
+  return path.replace(/\{(\w+)\}/g, (whole, name: string) => (values[name] === undefined ? whole : encodeURIComponent(values[name])));
+}
+
+function call<M extends Method, P extends PathsOf<M>>(method: M, path: P, parts: Parts<paths[P][M]> = {}): Promise<Answer<paths[P][M]>> {
+  const address = fill(path, parts.path as Record<string, string> | undefined) + query((parts.query ?? {}) as Parameters<typeof query>[0]);
+  return request(method.toUpperCase(), address, parts.body);
 }
 
 export const api = {
-  session: () => request<shape.Session>('GET', '/api/session'),
-  signInByLink: (token: string) => request<shape.Session>('POST', '/api/session/link', { token }),
-  signInByPassword: (user: string, password: string) => request<shape.Session>('POST', '/api/session/password', { user, password }),
-  signInByKey: (key: string) => request<shape.Session>('POST', '/api/session/key', { key }),
-  setPassword: (password: string) => request<void>('POST', '/api/session/set-password', { password }),
-  signOut: () => request<void>('DELETE', '/api/session'),
+  session: () => call('get', '/api/session'),
+  signInByLink: (token: string) => call('post', '/api/session/link', { body: { token } }),
+  signInByPassword: (user: string, password: string) => call('post', '/api/session/password', { body: { user, password } }),
+  signInByKey: (key: string) => call('post', '/api/session/key', { body: { key } }),
+  setPassword: (password: string) => call('post', '/api/session/set-password', { body: { password } }),
+  signOut: () => call('delete', '/api/session'),
 
-  today: () => request<shape.Today>('GET', '/api/today'),
-  agents: () => request<Page<shape.Agent>>('GET', '/api/agents'),
-  sessions: (limit = 100) => request<Page<shape.SessionRow>>('GET', `/api/sessions${query({ limit })}`),
-  messages: (id: string, before?: number) =>
-    request<{ items: shape.Message[]; has_more: boolean }>('GET', `/api/sessions/${seg(id)}/messages${query({ before, limit: 60 })}`),
-  send: (name: string, body: { client_id: string; text: string; agent?: string; channel?: string }) =>
-    request<Sent>('POST', `/api/sessions/${seg(name)}/messages`, body),
+  today: () => call('get', '/api/today'),
+  agents: () => call('get', '/api/agents'),
+  sessions: (limit = 100) => call('get', '/api/sessions', { query: { limit } }),
+  messages: (id: string, before?: number) => call('get', '/api/sessions/{id}/messages', { path: { id }, query: { before, limit: 60 } }),
+  send: (name: string, body: components['schemas']['Draft']) => call('post', '/api/sessions/{id}/messages', { path: { id: name }, body }),
 
-  turns: (filter: { limit?: number; cursor?: string; agent?: string; status?: string; session?: string }) =>
-    request<Page<shape.TurnRow>>('GET', `/api/turns${query(filter)}`),
-  turn: (id: string) => request<shape.Turn>('GET', `/api/turns/${seg(id)}`),
-  context: (id: string) => request<{ steps: shape.StepContext[] }>('GET', `/api/turns/${seg(id)}/context`),
-  turnStreamPath: (id: string) => `/api/turns/${seg(id)}/stream`,
-  stop: (id: string) => request<{ status: string }>('POST', `/api/turns/${seg(id)}/stop`),
-  undo: (id: string) => request<{ restored: string[]; skipped: { path: string; reason: string }[] }>('POST', `/api/turns/${seg(id)}/undo`),
+  turns: (filter: { limit?: number; cursor?: string; agent?: string; status?: TurnStatus; session?: string }) =>
+    call('get', '/api/turns', { query: filter }),
+  turn: (id: string) => call('get', '/api/turns/{id}', { path: { id } }),
+  context: (id: string) => call('get', '/api/turns/{id}/context', { path: { id } }),
+  turnStreamPath: (id: string) => fill('/api/turns/{id}/stream' satisfies keyof paths, { id }),
+  stop: (id: string) => call('post', '/api/turns/{id}/stop', { path: { id } }),
+  undo: (id: string) => call('post', '/api/turns/{id}/undo', { path: { id } }),
 
-  approvals: (state: 'waiting' | 'all') => request<shape.Approval[]>('GET', `/api/approvals${query({ state })}`),
-  decide: (id: string, answer: { decision: 'allow' | 'deny'; scope: shape.Scope; digest?: string; note?: string }) =>
-    request<shape.Approval>('POST', `/api/approvals/${seg(id)}/decision`, answer),
+  approvals: (state: 'waiting' | 'all') => call('get', '/api/approvals', { query: { state } }),
+  approval: (id: string) => call('get', '/api/approvals/{id}', { path: { id } }),
+  decide: (id: string, body: { decision: 'allow' | 'deny'; scope: Scope; digest: string; note?: string }) =>
+    call('post', '/api/approvals/{id}/decision', { path: { id }, body }),
 
-  models: () => request<Page<shape.Model>>('GET', '/api/models'),
-  routes: () => request<Page<shape.Route>>('GET', '/api/routes'),
-  providers: () => request<Page<shape.Provider>>('GET', '/api/providers'),
-  testProvider: (name: string) => request<shape.ProviderTest>('POST', `/api/providers/${seg(name)}/test`),
+  models: () => call('get', '/api/models'),
+  routes: () => call('get', '/api/routes'),
+  explain: (id: string) => call('get', '/api/routes/explain/{id}', { path: { id } }),
+  providers: () => call('get', '/api/providers'),
+  testProvider: (name: string) => call('post', '/api/providers/{name}/test', { path: { name } }),
 
-  spend: (by: string, since: string) => request<shape.Spend>('GET', `/api/spend${query({ by, since })}`),
+  spend: (by: components['schemas']['SpendBy'], since: string) => call('get', '/api/spend', { query: { by, since } }),
 
-  keys: () => request<shape.Key[]>('GET', '/api/keys'),
-  createKey: (key: { name: string; role: string; expires?: string; user?: string; team?: string; agent?: string }) =>
-    request<shape.NewKey>('POST', '/api/keys', key),
-  revokeKey: (id: string) => request<void>('POST', `/api/keys/${seg(id)}/revoke`),
+  keys: () => call('get', '/api/keys'),
+  createKey: (body: KeyWish) => call('post', '/api/keys', { body }),
+  revokeKey: (id: string) => call('post', '/api/keys/{id}/revoke', { path: { id } }),
 
-  config: () => request<shape.Config>('GET', '/api/config'),
-  checkConfig: (text: string) => request<{ ok: boolean; error?: string | null }>('POST', '/api/config/check', { text }),
-  patchConfig: (key: string, value: unknown) => request<unknown>('PATCH', '/api/config', { key, value }),
-  doctor: () => request<{ checks: shape.DoctorCheck[] }>('GET', '/api/doctor'),
-  backup: () => request<{ path: string; bytes: number }>('POST', '/api/backups'),
+  config: () => call('get', '/api/config'),
+  checkConfig: (text: string) => call('post', '/api/config/check', { body: { text } }),
+  patchConfig: (key: string, value: unknown) => call('patch', '/api/config', { body: { key, value } }),
+  doctor: () => call('get', '/api/doctor'),
+  backup: () => call('post', '/api/backups'),
 };

@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
 import { answerText, blocksOf, newTurn, openTurns, reduce, withSteer } from './chat';
-import type { Message, Turn, TurnEvent } from './types';
+import type { Approval, Call, Message, Step, Turn, TurnEvent } from './types';
 
-const step = (text: string, target = 'p/m') => ({
+const at = '2026-01-01T00:00:00Z';
+const step = (text: string, target = 'p/m'): Step => ({
+  step: 1,
+  request_id: 'r',
+  cached_input_tokens: 0,
   model: 'default',
   target,
   input_tokens: 10,
@@ -15,6 +19,11 @@ const step = (text: string, target = 'p/m') => ({
 const shown = (over: Partial<Turn>): Turn => ({
   id: 't',
   session: 's',
+  session_id: 'se',
+  asked: '',
+  notes: [],
+  started_at: at,
+  ended_at: null,
   agent: 'main',
   status: 'running',
   text: '',
@@ -23,6 +32,35 @@ const shown = (over: Partial<Turn>): Turn => ({
   receipts: [],
   ...over,
 });
+const call = { id: 'c', tool: 'list', args: {}, effect: 'reads', decision: 'allow', rule: 'r', reason: '' } satisfies Call;
+const approval: Approval = {
+  id: 'a',
+  turn_id: 't',
+  agent: 'main',
+  kind: 'call',
+  tool: 'shell',
+  args: {},
+  effect: 'writes',
+  reason: '',
+  expires_at: at,
+  digest: 'd',
+  choices: [],
+  state: 'waiting',
+  note: '',
+};
+const message = (over: Partial<Message>): Message => ({
+  seq: 1,
+  role: 'assistant',
+  text: '',
+  at,
+  turn_id: 'a',
+  turn_status: 'done',
+  calls: [],
+  cost_usd: null,
+  target: null,
+  ...over,
+});
+const ended = (status: 'done' | 'failed', text: string): TurnEvent => ({ type: 'finished', status, text, cost_usd: '0.01', steps: 1 });
 const kinds = (events: TurnEvent[]): string[] => reduce(newTurn('t'), events).entries.map((entry) => entry.kind);
 
 test('deltas grow one entry until something else comes', () => {
@@ -31,7 +69,7 @@ test('deltas grow one entry until something else comes', () => {
     { type: 'thinking', text: 'hm' },
     { type: 'text', text: 'Hel' },
     { type: 'text', text: 'lo' },
-    { type: 'call', call: { id: 'c', tool: 'list', args: {} } },
+    { type: 'call', call },
     { type: 'call_finished', id: 'c', outcome: 'done', output: 'x' },
     { type: 'step', step: 2 },
     { type: 'text', text: 'End' },
@@ -73,26 +111,20 @@ test('a step that is called again loses what it had shown and says why', () => {
 });
 
 test('the final text is not shown twice', () => {
-  expect(
-    kinds([
-      { type: 'text', text: 'Done.' },
-      { type: 'finished', status: 'done', text: 'Done.' },
-    ]),
-  ).toEqual(['text']);
-  expect(kinds([{ type: 'finished', status: 'failed', text: 'no target' }])).toEqual(['text']);
+  expect(kinds([{ type: 'text', text: 'Done.' }, ended('done', 'Done.')])).toEqual(['text']);
+  expect(kinds([ended('failed', 'no target')])).toEqual(['text']);
 });
 
 test('steering and approvals survive a snapshot', () => {
   let turn = withSteer(reduce(newTurn('t'), [{ type: 'text', text: 'a' }]), 'k', 'also b');
   turn = reduce(turn, [
-    { type: 'approval', approval: { id: 'a', turn_id: 't', tool: 'shell', args: {} } },
+    { type: 'approval', approval },
     { type: 'snapshot', turn: shown({ steps: [step('a')] }) },
   ]);
   expect(turn.entries.map((entry) => entry.kind)).toEqual(['text', 'steer', 'approval']);
 });
 
 test('the same approval twice is one card with the newer state', () => {
-  const approval = { id: 'a', turn_id: 't', tool: 'shell', args: {} };
   const turn = reduce(newTurn('t'), [
     { type: 'approval', approval },
     { type: 'approval', approval: { ...approval, state: 'allowed' } },
@@ -102,12 +134,12 @@ test('the same approval twice is one card with the newer state', () => {
 });
 
 test('history groups the answers of one turn and knows what still runs', () => {
-  const at = '2026-01-01T00:00:00Z';
-  const messages: Message[] = [
-    { seq: 1, role: 'user', text: 'hi', at, turn_id: 'a', turn_status: 'done' },
-    { seq: 2, role: 'assistant', text: '', at, turn_id: 'a', turn_status: 'done', calls: [{ id: 'c', tool: 'list', args: {} }] },
-    { seq: 3, role: 'assistant', text: 'hello', at, turn_id: 'a', turn_status: 'done', cost_usd: '0.02', target: 'p/m' },
-    { seq: 4, role: 'user', text: 'more', at, turn_id: 'b', turn_status: 'running' },
+  const over = { outcome: 'done', output: '', started_at: at, ended_at: at } as const;
+  const messages = [
+    message({ role: 'user', text: 'hi' }),
+    message({ seq: 2, calls: [{ ...call, ...over }] }),
+    message({ seq: 3, text: 'hello', cost_usd: '0.02', target: 'p/m' }),
+    message({ seq: 4, role: 'user', text: 'more', turn_id: 'b', turn_status: 'running' }),
   ];
   const blocks = blocksOf(messages);
   expect(blocks.map((block) => block.kind)).toEqual(['user', 'turn', 'user']);

@@ -61,7 +61,7 @@ export function blocksOf(messages: Message[]): Block[] {
   for (const message of messages) {
     const key = `m${message.seq}`;
     if (message.role === 'user') {
-      blocks.push({ kind: 'user', key, text: message.text, at: message.at, turnId: message.turn_id ?? '', state: 'kept' });
+      blocks.push({ kind: 'user', key, text: message.text, at: message.at, turnId: message.turn_id, state: 'kept' });
       continue;
     }
     if (message.role === 'note') {
@@ -70,9 +70,9 @@ export function blocksOf(messages: Message[]): Block[] {
     }
     const last = blocks.at(-1);
     const isSameTurn = last?.kind === 'turn' && last.turn.id === message.turn_id;
-    const turn = isSameTurn ? last.turn : newTurn(message.turn_id ?? key, message.turn_status ?? 'done');
+    const turn = isSameTurn ? last.turn : newTurn(message.turn_id, message.turn_status ?? 'done');
     if (!isSameTurn) blocks.push({ kind: 'turn', key, turn });
-    turn.entries.push(...(message.calls ?? []).map((call): Entry => ({ kind: 'call', key: `${key}-${call.id}`, call })));
+    turn.entries.push(...message.calls.map((call): Entry => ({ kind: 'call', key: `${key}-${call.id}`, call })));
     if (message.text !== '') turn.entries.push({ kind: 'text', key, text: message.text });
     turn.status = message.turn_status ?? turn.status;
     turn.target = message.target ?? turn.target;
@@ -150,7 +150,7 @@ function withCall(turn: LiveTurn, call: Call): LiveTurn {
 function withOutcome(turn: LiveTurn, event: Extract<TurnEvent, { type: 'call_finished' }>): LiveTurn {
   const entries = turn.entries.map((entry) =>
     entry.kind === 'call' && entry.call.id === event.id
-      ? { ...entry, call: { ...entry.call, outcome: event.outcome, output: event.output ?? entry.call.output } }
+      ? { ...entry, call: { ...entry.call, outcome: event.outcome, output: event.output } }
       : entry,
   );
   return { ...turn, entries, isFresh: true };
@@ -177,10 +177,10 @@ function restart(turn: LiveTurn, reason: string): LiveTurn {
 
 function finish(turn: LiveTurn, event: Extract<TurnEvent, { type: 'finished' }>): LiveTurn {
   const isOpen = event.status === 'waiting' || event.status === 'running';
-  let next: LiveTurn = { ...turn, status: event.status, costUsd: event.cost_usd ?? turn.costUsd, stepCount: event.steps ?? turn.stepCount };
+  let next: LiveTurn = { ...turn, status: event.status, costUsd: event.cost_usd, stepCount: event.steps };
   if (isOpen) return next;
   next = { ...next, endedAt: next.endedAt ?? new Date().toISOString() };
-  const text = event.text ?? '';
+  const text = event.text;
   const isShown = next.entries.some(
     (entry) => entry.kind === 'text' && (entry.text.trim() === text.trim() || entry.text.trim().endsWith(text.trim())),
   );
@@ -211,8 +211,8 @@ function fromSnapshot(turn: LiveTurn, snapshot: Turn): LiveTurn {
     inputTokens: snapshot.steps.reduce((sum, step) => sum + step.input_tokens, 0),
     outputTokens: snapshot.steps.reduce((sum, step) => sum + step.output_tokens, 0),
     costUsd: snapshot.cost_usd,
-    startedAt: snapshot.started_at ?? turn.startedAt,
-    endedAt: snapshot.ended_at ?? null,
+    startedAt: snapshot.started_at,
+    endedAt: snapshot.ended_at,
     stepAt: entries.length,
     // A step that has its target is whole; only an unfinished one may go on growing.
     isFresh: last === undefined || last.target !== '',

@@ -1,5 +1,18 @@
 import { expect, test } from 'vitest';
-import { columnDigits, exactUsd, formatAgo, formatBytes, formatCount, formatDuration, formatUsd, parsePico } from './format';
+import {
+  columnDigits,
+  exactUsd,
+  formatAgo,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatMs,
+  formatRate,
+  formatShare,
+  formatUsd,
+  parsePico,
+  picoOf,
+} from './format';
 
 test('money is read digit by digit and never through a float', () => {
   expect(parsePico('0.000412')).toBe(412_000_000n);
@@ -45,4 +58,18 @@ test('times are told from now', () => {
   expect(formatAgo('2026-01-01T11:55:00Z', now)).toBe('5 min. ago');
   expect(formatAgo('2026-01-01T12:09:00Z', now)).toBe('in 9 min.');
   expect(formatAgo(null, now)).toBe('–');
+});
+
+test('a share that is not whole is never shown as all or nothing', () => {
+  expect([0, 0.0004, 0.0312, 0.95, 0.9996, 1].map(formatShare)).toEqual(['0 %', '<0.1 %', '3.1 %', '95 %', '>99.9 %', '100 %']);
+});
+
+test('short times keep their tenths and rates their hundredths', () => {
+  expect([null, 0, 0.31, 14.24, 612, 1400].map(formatMs)).toEqual(['–', '0 ms', '0.3 ms', '14.2 ms', '612 ms', '1.4 s']);
+  expect([0, 0.254, 14.87, 3150].map(formatRate)).toEqual(['0 /s', '0.25 /s', '14.9 /s', '3.1k /s']);
+});
+
+test('an amount that came as a number is only made exact to show it', () => {
+  expect(picoOf(0.0142)).toBe(14_200_000_000n);
+  expect(picoOf(NaN)).toBe(0n);
 });

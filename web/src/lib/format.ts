@@ -36,6 +36,20 @@ export function exactUsd(pico: bigint): string {
   return `${pico < 0n ? '−' : ''}$${size / PICO}.${fraction}`;
 }
 
+/** Pico-dollars of an amount that came as a number of dollars; only to show it, never to add it up. */
+export function picoOf(usd: number): bigint {
+  return Number.isFinite(usd) ? BigInt(Math.round(usd * Number(PICO))) : 0n;
+}
+
+/** `3.1 %`, `99.97 %`, `<0.1 %` of a share between 0 and 1. What is not whole is never rounded to all or nothing. */
+export function formatShare(share: number): string {
+  if (!Number.isFinite(share)) return '–';
+  const percent = share * 100;
+  if (percent > 0 && percent < 0.1) return '<0.1 %';
+  if (percent > 99.9 && percent < 100) return '>99.9 %';
+  return `${trim(Math.round(percent * 10) / 10)} %`;
+}
+
 /** `812`, `14.8k`, `1.2M`. */
 export function formatCount(count: number | null | undefined): string {
   const value = count ?? 0;
@@ -57,6 +71,21 @@ export function formatDuration(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   const minutes = Math.round(seconds / 60);
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** `0.4 ms`, `14.2 ms`, `612 ms`, `1.4 s`; a time that is short enough keeps its tenths. */
+export function formatMs(ms: number | null): string {
+  if (ms === null || !Number.isFinite(ms)) return '–';
+  return ms > 0 && ms < 100 ? `${trim(Math.round(ms * 10) / 10)} ms` : formatDuration(ms);
+}
+
+/** `0.25 /s`, `12.4 /s`, `3.1k /s`. */
+export function formatRate(perSecond: number): string {
+  return `${perSecond < 10 ? Number(perSecond.toFixed(2)) : formatRateSize(perSecond)} /s`;
+}
+
+function formatRateSize(value: number): string {
+  return value < 1000 ? trim(value) : formatCount(value);
 }
 
 /** Milliseconds between two instants; until `now` where the end is still open. */

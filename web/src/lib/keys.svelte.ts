@@ -20,6 +20,8 @@ export const places: Place[] = [
   { path: '/approvals', name: 'nav.approvals', letter: 'a', icon: 'approvals', group: 'nav.work', needs: 'use' },
   { path: '/turns', name: 'nav.turns', letter: 't', icon: 'turns', group: 'nav.work', needs: 'use' },
   { path: '/agents', name: 'nav.agents', letter: 'e', icon: 'agents', group: 'nav.team', needs: 'use' },
+  { path: '/performance', name: 'nav.performance', letter: 'p', icon: 'performance', group: 'nav.gateway', needs: 'read' },
+  { path: '/routes', name: 'nav.routes', letter: 'r', icon: 'routes', group: 'nav.gateway', needs: 'read' },
   { path: '/models', name: 'nav.models', letter: 'l', icon: 'models', group: 'nav.gateway', needs: 'use' },
   { path: '/costs', name: 'nav.costs', letter: 'b', icon: 'costs', group: 'nav.money', needs: 'read' },
   { path: '/keys', name: 'nav.keys', letter: 'k', icon: 'keys', group: 'nav.trust', needs: 'administer' },
@@ -39,6 +41,18 @@ class Overlays {
 
 export const overlays = new Overlays();
 
+/** Is this key a bare letter that a page may take as a command: outside of fields and dialogs, and not turned off? */
+export function mayUseLetters(event: KeyboardEvent): boolean {
+  const isBare = !event.ctrlKey && !event.metaKey && !event.altKey;
+  return (
+    isBare &&
+    !event.defaultPrevented &&
+    !isField(event.target) &&
+    kept('letters') !== 'off' &&
+    document.querySelector('dialog[open]') === null
+  );
+}
+
 const CHORD_MS = 1_500;
 /** When `g` was pressed and nothing after it; the clock begins with the page, so that 0 would be such a moment. */
 let chordAt = -Infinity;
@@ -55,8 +69,7 @@ export function startKeys(): void {
       overlays.palette = true;
       return;
     }
-    const isBare = !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (!isBare || isField(event.target) || kept('letters') === 'off' || document.querySelector('dialog[open]') !== null) return;
+    if (!mayUseLetters(event)) return;
     const isChord = performance.now() - chordAt < CHORD_MS;
     chordAt = -Infinity;
     if (isChord) {

@@ -20,6 +20,8 @@ export const routes: RouteEntry[] = [
   { pattern: /^\/turns$/, folder: 'turns', title: 'nav.turns' },
   { pattern: /^\/turns\/(?<id>[^/]+)$/, folder: 'turn', title: 'nav.turn' },
   { pattern: /^\/agents$/, folder: 'agents', title: 'nav.agents' },
+  { pattern: /^\/performance$/, folder: 'performance', title: 'nav.performance' },
+  { pattern: /^\/routes(?:\/(?<name>[^/]+))?$/, folder: 'routes', title: 'nav.routes' },
   { pattern: /^\/models$/, folder: 'models', title: 'nav.models' },
   { pattern: /^\/costs$/, folder: 'costs', title: 'nav.costs' },
   { pattern: /^\/keys$/, folder: 'keys', title: 'nav.keys' },

@@ -12,8 +12,11 @@ const approval: Approval = {
   args: { command: 'rm -r \u202ex' },
   effect: 'destroys',
   reason: 'it deletes',
+  expires_at: '2026-01-01T00:15:00Z',
   digest: 'd1',
+  choices: [],
   state: 'waiting',
+  note: '',
 };
 const calls: { path: string; body: unknown }[] = [];
 let status = 200;
@@ -24,7 +27,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance', 'Date'] });
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
     calls.push({ path, body: JSON.parse(String(init.body ?? 'null')) });
-    if (init.method === 'GET') return Response.json([{ ...approval, state: 'denied', note: 'by Ana' }]);
+    if (init.method === 'GET') return Response.json({ ...approval, state: 'denied', note: 'by Ana' });
     return status === 200
       ? Response.json({ ...approval, state: 'allowed' })
       : Response.json({ error: { code: 'conflict', message: 'answered' } }, { status });

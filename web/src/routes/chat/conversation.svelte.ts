@@ -133,13 +133,13 @@ export class Conversation {
     try {
       const sent = await api.send(place.name, { client_id: key, text, agent: place.agent || undefined, channel: place.channel });
       if (this.place?.name !== place.name) return undefined;
-      if (sent.session_id && sent.session_id !== place.id) {
+      if (sent.session_id !== place.id) {
         // What was typed meanwhile goes along with the chat.
         keep(`draft:${sent.session_id}`, kept('draft:new'));
         keep('draft:new', '');
         this.place = { ...place, id: sent.session_id };
       }
-      this.#accept(key, text, sent.turn_id, sent.command === undefined ? undefined : (sent.text ?? ''));
+      this.#accept(key, text, sent.turn_id, sent.command ? (sent.text ?? '') : undefined);
       return this.place.id;
     } catch (error) {
       const why = asApiError(error);
@@ -207,10 +207,10 @@ export class Conversation {
   hear(fact: JournalFact): void {
     const place = this.place;
     if (place === null || place.id === '') return;
-    const turn = fact.turn_id === undefined ? undefined : this.#turn(fact.turn_id);
+    const turn = fact.turn_id ? this.#turn(fact.turn_id) : undefined;
     if (fact.type === 'turn.state' && turn !== undefined && this.#stream?.id !== turn.id) {
       if (fact.status === 'running') this.#follow(turn.id);
-      else if (fact.status !== undefined && fact.status !== turn.status) void this.#settle(turn.id);
+      else if (fact.status && fact.status !== turn.status) void this.#settle(turn.id);
     } else if (fact.type.startsWith('approval.') && turn !== undefined && this.#stream?.id !== turn.id) {
       void this.#loadApprovals(turn.id);
     } else if (
@@ -277,7 +277,7 @@ export class Conversation {
   /** After an answer the turn may still be said to wait for a moment; look again until it goes on. */
   #resume(id: string): void {
     const turn = this.#turn(id);
-    const isAsked = turn?.entries.some((entry) => entry.kind === 'approval' && (entry.approval.state ?? 'waiting') === 'waiting');
+    const isAsked = turn?.entries.some((entry) => entry.kind === 'approval' && entry.approval.state === 'waiting');
     if (turn === undefined || isAsked || this.#tries <= 0) return;
     this.#tries -= 1;
     this.#resumeTimer = setTimeout(() => this.#follow(id), RESUME_PAUSE_MS);
@@ -299,7 +299,7 @@ export class Conversation {
       const all = (await api.approvals('all')).filter((one) => one.turn_id === id);
       const turn = this.#turn(id);
       for (const approval of all) {
-        const isWaiting = (approval.state ?? 'waiting') === 'waiting';
+        const isWaiting = approval.state === 'waiting';
         const isShown = turn?.entries.some((entry) => entry.kind === 'approval' && entry.approval.id === approval.id);
         if (isWaiting || isShown) this.#update(id, (live) => withApproval(live, approval));
       }

@@ -14,7 +14,7 @@ export function sinceOf(period: Period, now = new Date()): string {
 }
 
 /** The report that `choice` asks for at the time of each load. */
-export const load = (choice: () => { by: string; period: Period }) =>
+export const load = (choice: () => { by: (typeof dimensions)[number]; period: Period }) =>
   read(
     () => api.spend(choice().by, sinceOf(choice().period)),
     (fact) => fact.type === 'turn.state' && fact.status !== 'running',

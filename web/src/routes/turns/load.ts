@@ -1,9 +1,9 @@
 import { api } from '../../lib/api';
 import { read } from '../../lib/resource.svelte';
-import type { TurnRow } from '../../lib/types';
+import type { TurnRow, TurnStatus } from '../../lib/types';
 
 export interface Filter {
-  status: string;
+  status?: TurnStatus;
   agent: string;
   session: string;
 }
@@ -14,7 +14,7 @@ export const pageAfter = (filter: Filter, cursor?: string) => api.turns({ ...fil
 
 /** The newest page of the filter, again when a turn moves, and the agents to choose from. */
 export const load = (filter: () => Filter) => ({
-  turns: read<{ items: TurnRow[]; cursor?: string | null }>(
+  turns: read<{ items: TurnRow[]; cursor: string | null }>(
     () => pageAfter(filter()),
     (fact) => fact.type === 'turn.state',
   ),
