@@ -9,9 +9,11 @@ use serde::{Deserialize, Deserializer};
 use steward_dialects::egress::Quirks;
 use steward_domain::secret::Secret;
 
+mod alert;
 mod duration;
 mod route;
 
+pub use alert::{AlertConfig, AlertOn};
 pub use route::{CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, WeightsConfig, WhenFull};
 
 /// One provider: who serves models, and how to reach it.
@@ -206,6 +208,9 @@ pub struct RouteConfig {
     /// A plain answer that breaks off is continued by another target where its dialect allows; on unless said.
     #[serde(default = "yes")]
     pub continuation: bool,
+    /// What must not be exceeded without someone being told, such as `{ on = "ttft_p95", above = "800ms" }`; nothing unless said.
+    #[serde(default)]
+    pub alerts: Vec<AlertConfig>,
 }
 
 impl RouteConfig {
@@ -229,6 +234,7 @@ impl RouteConfig {
             hedge: None,
             coalesce: false,
             continuation: true,
+            alerts: Vec::new(),
         }
     }
 }
