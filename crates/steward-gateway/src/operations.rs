@@ -2,9 +2,13 @@
 //!
 //! Implemented where everything is wired; the gateway only asks.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
+use steward_inference::measure::alert::Alerts;
+use steward_inference::measure::performance::{Dimension, Performance};
 use steward_inference::route::TokenCount;
 use steward_runtime::error::ServiceError;
 
@@ -22,6 +26,20 @@ pub trait Operations: Send + Sync {
     fn replay(&self, request_id: &str) -> Option<Value>;
     /// How a route and its targets stand now.
     fn standing(&self, route: &str) -> Option<Value>;
+    /// What is measured, for those who read it.
+    fn measured(&self) -> &dyn Measured;
+}
+
+/// Measures of the running program.
+pub trait Measured: Send + Sync {
+    /// All of them as Prometheus text.
+    fn prometheus(&self) -> String;
+    /// May anyone who reaches the server read that text?
+    fn is_open(&self) -> bool;
+    /// How everything performed of late.
+    fn performance(&self, by: Dimension, span: Duration) -> Performance;
+    /// Alerts of routes.
+    fn alerts(&self) -> Alerts;
 }
 
 /// What can be read.

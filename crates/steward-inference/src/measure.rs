@@ -14,11 +14,13 @@ mod registry;
 mod series;
 mod timeline;
 mod trace;
+mod webhook;
 mod window;
 
 pub use gauges::{Gauges, TargetGauge};
 pub use registry::Measures;
 pub use trace::{Spans, TraceSettings};
+pub use webhook::{Webhooks, check_address};
 
 pub(crate) use registry::{DIRECT, TargetMeasures};
 pub(crate) use series::{Class, FallbackCause, Outcome, Series};

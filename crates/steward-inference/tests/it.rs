@@ -18,6 +18,8 @@ mod fallback;
 mod keys;
 #[path = "it/local.rs"]
 mod local;
+#[path = "it/measures.rs"]
+mod measures;
 #[path = "it/money.rs"]
 mod money;
 #[path = "it/probes.rs"]

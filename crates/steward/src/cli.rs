@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Routes and why calls went where they went
     #[command(subcommand)]
     Routes(Routes),
+    /// How routes perform: times, goodput, attainment
+    Top(Top),
     /// What was spent
     #[command(subcommand)]
     Spend(Spend),
@@ -243,6 +245,19 @@ pub(crate) enum Routes {
         /// The request's id
         request: String,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Top {
+    /// One row a route, model, provider, agent or team
+    #[arg(long, default_value = "route")]
+    pub(crate) by: String,
+    /// How far back, from 10s to 5m
+    #[arg(long, default_value = "1m")]
+    pub(crate) window: String,
+    /// Draw again every two seconds until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Subcommand, Debug)]

@@ -7,6 +7,7 @@ mod config;
 mod keys;
 mod lists;
 mod onboard;
+mod top;
 mod turns;
 
 use anyhow::Result;
@@ -54,6 +55,7 @@ async fn with_server(client: &Client, command: Option<Command>, form: Form) -> R
         Some(Command::Models(command)) => lists::models(client, command, form).await.map(|()| 0),
         Some(Command::Providers(command)) => lists::providers(client, command, form).await,
         Some(Command::Routes(command)) => lists::routes(client, command, form).await,
+        Some(Command::Top(options)) => top::run(client, options, form).await.map(|()| 0),
         Some(Command::Spend(command)) => lists::spend(client, command, form).await.map(|()| 0),
         Some(Command::Config(command)) => config::run(client, command, form).await.map(|()| 0),
         Some(Command::Keys(command)) => keys::run(client, command, form).await.map(|()| 0),

@@ -17,6 +17,7 @@ mod reference;
 mod sabotage;
 mod serve;
 mod system_clock;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

@@ -95,7 +95,9 @@ impl AlertConfig {
             (true | false, _, _) => false,
         };
         if !is_right && self.on.is_time() {
-            return Some(format!("{name} is a time: it needs `above` with a duration such as \"800ms\", and no `below`"));
+            return Some(format!(
+                "{name} is a time: it needs `above` with a duration such as \"800ms\", and no `below`"
+            ));
         }
         if !is_right {
             return Some(format!("{name} needs `below` with a number above zero, and no `above`"));

@@ -191,7 +191,13 @@ impl Judged<'_> {
         } else {
             // A share cannot be asked to be better than whole.
             let back = limit * (1.0 + margin);
-            value < if self.rule.on == AlertOn::Attainment { back.min((limit + 1.0) / 2.0) } else { back }.max(limit)
+            value
+                < if self.rule.on == AlertOn::Attainment {
+                    back.min((limit + 1.0) / 2.0)
+                } else {
+                    back
+                }
+                .max(limit)
         }
     }
 
@@ -213,7 +219,9 @@ impl Judged<'_> {
             AlertState::Resolved => ("is well again:", "against"),
         };
         Alert {
-            id: begun.as_ref().map_or_else(|| format!("{}:{}:{at}", self.route, on.name()), |begun| begun.id.clone()),
+            id: begun
+                .as_ref()
+                .map_or_else(|| format!("{}:{}:{at}", self.route, on.name()), |begun| begun.id.clone()),
             route: self.route.to_owned(),
             on,
             state,
@@ -222,7 +230,12 @@ impl Judged<'_> {
             window_s: self.window.as_secs_f64(),
             since: begun.map_or_else(|| at.clone(), |begun| begun.since),
             at,
-            message: format!("route {}: {} {verb} {value_text}, {side} its limit of {}", self.route, on.name(), shown(limit)),
+            message: format!(
+                "route {}: {} {verb} {value_text}, {side} its limit of {}",
+                self.route,
+                on.name(),
+                shown(limit)
+            ),
         }
     }
 }

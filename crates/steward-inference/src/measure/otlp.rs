@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use steward_domain::clock::Timestamp;
 
+use super::check_address;
 use super::gauges::Gauges;
 use super::histogram::{SCALE, Snapshot};
 use super::registry::Measures;
@@ -30,10 +31,7 @@ impl Collector {
     /// # Errors
     /// The address is none, or there can be no HTTP client; a sentence.
     pub fn new(url: &str) -> Result<Self, String> {
-        let is_address = reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if !is_address {
-            return Err(format!("{url:?} is no address: write one such as http://127.0.0.1:4318"));
-        }
+        check_address(url)?;
         let http = reqwest::Client::builder().timeout(LIMIT).no_proxy().build();
         Ok(Collector {
             http: http.map_err(|error| format!("there can be no HTTP client: {error}"))?,
@@ -69,17 +67,52 @@ impl Collector {
 type Family = (&'static str, &'static str, &'static str, fn(&TimesTaken) -> &Snapshot);
 
 const FAMILIES: [Family; 9] = [
-    ("gen_ai.server.time_to_first_token", "s", "From the call to its first content", |times| &times.ttft),
-    ("gen_ai.server.time_per_output_token", "s", "Time per output token after the first", |times| &times.tpot),
-    ("gen_ai.server.request.duration", "s", "From the call to the end of its answer", |times| &times.total),
-    ("gen_ai.client.operation.time_to_first_chunk", "s", "First content after the request was sent", |times| {
-        &times.prefill
-    }),
-    ("gen_ai.client.operation.time_per_output_chunk", "s", "Time between two pieces of content", |times| &times.itl),
+    (
+        "gen_ai.server.time_to_first_token",
+        "s",
+        "From the call to its first content",
+        |times| &times.ttft,
+    ),
+    (
+        "gen_ai.server.time_per_output_token",
+        "s",
+        "Time per output token after the first",
+        |times| &times.tpot,
+    ),
+    (
+        "gen_ai.server.request.duration",
+        "s",
+        "From the call to the end of its answer",
+        |times| &times.total,
+    ),
+    (
+        "gen_ai.client.operation.time_to_first_chunk",
+        "s",
+        "First content after the request was sent",
+        |times| &times.prefill,
+    ),
+    (
+        "gen_ai.client.operation.time_per_output_chunk",
+        "s",
+        "Time between two pieces of content",
+        |times| &times.itl,
+    ),
     ("steward.decode", "s", "From the first to the last content", |times| &times.decode),
-    ("steward.output_tokens_per_second", "{token}/s", "Output tokens a second of one answer", |times| &times.rate),
-    ("steward.overhead", "s", "Time of a call that was not spent waiting for an upstream", |times| &times.overhead),
-    ("steward.request.cost", "USD", "US dollars of an upstream request", |times| &times.cost),
+    (
+        "steward.output_tokens_per_second",
+        "{token}/s",
+        "Output tokens a second of one answer",
+        |times| &times.rate,
+    ),
+    (
+        "steward.overhead",
+        "s",
+        "Time of a call that was not spent waiting for an upstream",
+        |times| &times.overhead,
+    ),
+    ("steward.request.cost", "USD", "US dollars of an upstream request", |times| {
+        &times.cost
+    }),
 ];
 
 /// The instants of a data point: when counting began, and now.
@@ -116,7 +149,11 @@ impl Measures {
             let value = taken.good as f64 / window.seconds;
             json!({ "timeUnixNano": nanos(now), "asDouble": value, "attributes": [text("steward.route", route)] })
         });
-        gauge("steward.goodput", "Requests a second that met every objective of their route", points)
+        gauge(
+            "steward.goodput",
+            "Requests a second that met every objective of their route",
+            points,
+        )
     }
 
     /// The calls that ended since the last time as an `ExportTraceServiceRequest`; `None` when there are none.
@@ -134,7 +171,9 @@ impl Measures {
 }
 
 fn histogram((name, unit, description, of): &Family, series: &[(Labels, Taken)], span: Span) -> Value {
-    let points = series.iter().map(|(labels, taken)| point(of(&taken.times), attributes(labels), span));
+    let points = series
+        .iter()
+        .map(|(labels, taken)| point(of(&taken.times), attributes(labels), span));
     exponential(name, unit, description, points)
 }
 
@@ -199,7 +238,12 @@ fn counters(series: &[(Labels, Taken)], Span(since, now): Span) -> Vec<Value> {
     let worded: [Worded; 3] = [
         ("steward.requests", "steward.outcome", |taken| &taken.outcomes, Outcome::name),
         ("steward.fallbacks", "steward.cause", |taken| &taken.fallbacks, FallbackCause::name),
-        ("steward.tokens", "steward.token.type", |taken| &taken.tokens, |index| TOKEN_TYPES[index]),
+        (
+            "steward.tokens",
+            "steward.token.type",
+            |taken| &taken.tokens,
+            |index| TOKEN_TYPES[index],
+        ),
     ];
     let mut metrics = Vec::new();
     for (name, label, counts, word) in worded {
@@ -209,9 +253,13 @@ fn counters(series: &[(Labels, Taken)], Span(since, now): Span) -> Vec<Value> {
         });
         metrics.push(sum(name, "1", points.collect()));
     }
-    let cost = series.iter().map(|(labels, taken)| count(json!(taken.cost_pico as f64 / 1e12), attributes(labels), None));
+    let cost = series
+        .iter()
+        .map(|(labels, taken)| count(json!(taken.cost_pico as f64 / 1e12), attributes(labels), None));
     metrics.push(sum("steward.cost", "USD", cost.collect()));
-    let good = series.iter().map(|(labels, taken)| count(json!(taken.good.to_string()), attributes(labels), None));
+    let good = series
+        .iter()
+        .map(|(labels, taken)| count(json!(taken.good.to_string()), attributes(labels), None));
     metrics.push(sum("steward.goodput.requests", "1", good.collect()));
     metrics
 }
@@ -235,7 +283,10 @@ fn attributes(labels: &Labels) -> Vec<Value> {
         ("gen_ai.agent.name", &*labels.agent),
         ("steward.team", &*labels.team),
     ];
-    all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| text(name, value)).collect()
+    all.into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| text(name, value))
+        .collect()
 }
 
 fn text(name: &str, value: &str) -> Value {
@@ -300,7 +351,9 @@ fn spans_of(call: &CallSpan) -> Vec<Value> {
         "attributes": own,
         "status": status(call.error),
     });
-    std::iter::once(root).chain(call.attempts.iter().map(|attempt| attempt_span(call, attempt))).collect()
+    std::iter::once(root)
+        .chain(call.attempts.iter().map(|attempt| attempt_span(call, attempt)))
+        .collect()
 }
 
 fn attempt_span(call: &CallSpan, attempt: &AttemptSpan) -> Value {

@@ -169,7 +169,9 @@ impl Measures {
         let names: BTreeSet<&str> = window.series.iter().filter_map(|(labels, _)| by.of(labels)).collect();
         let row = |name: &&str| {
             let taken = window.merged(|labels| by.of(labels) == Some(*name));
-            let objective = objectives.get(*name).filter(|objective| by == Dimension::Route && objective.is_set());
+            let objective = objectives
+                .get(*name)
+                .filter(|objective| by == Dimension::Route && objective.is_set());
             row((*name).to_owned(), &taken, window.seconds, objective)
         };
         Performance {

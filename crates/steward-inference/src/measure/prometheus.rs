@@ -24,7 +24,20 @@ const DURATION: &[f64] = &[
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 ];
 const TOKENS: &[f64] = &[
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0,
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
 ];
 const OVERHEAD: &[f64] = &[
     0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0,
@@ -139,9 +152,11 @@ impl Measures {
             "Output tokens of answers of the last minute that met every objective of their route",
             &|_, taken| Some(taken.good_tokens as f64 / seconds),
         );
-        each("steward_throughput_requests_per_second", "Whole answers of the last minute", &|_, taken| {
-            Some(taken.ok() as f64 / seconds)
-        });
+        each(
+            "steward_throughput_requests_per_second",
+            "Whole answers of the last minute",
+            &|_, taken| Some(taken.ok() as f64 / seconds),
+        );
         each(
             "steward_throughput_tokens_per_second",
             "Output tokens of whole answers of the last minute",
@@ -158,10 +173,17 @@ impl Measures {
 
 fn excess(text: &mut Text, routes: &[(&str, Taken)], gauges: &Gauges) {
     let name = "steward_goodput_excess_seconds";
-    text.family(name, "gauge", "By how much a percentile of the last minute is over its route's objective");
+    text.family(
+        name,
+        "gauge",
+        "By how much a percentile of the last minute is over its route's objective",
+    );
     for (route, taken) in routes {
         let Some(objective) = gauges.objectives.get(*route) else { continue };
-        let judged = [("ttft", objective.ttft, &taken.times.ttft), ("tpot", objective.tpot, &taken.times.tpot)];
+        let judged = [
+            ("ttft", objective.ttft, &taken.times.ttft),
+            ("tpot", objective.tpot, &taken.times.tpot),
+        ];
         for (measure, limit, times) in judged {
             for (quantile, share) in [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)] {
                 if let Some((value, limit)) = times.quantile(share).zip(limit) {
@@ -186,11 +208,23 @@ fn token_usage(text: &mut Text, series: &[(Labels, Taken)]) {
 }
 
 /// A counter that has one value for each word of a closed list.
-type Worded = (&'static str, &'static str, &'static str, fn(&Taken) -> &[u64], fn(usize) -> &'static str);
+type Worded = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Taken) -> &[u64],
+    fn(usize) -> &'static str,
+);
 
 fn counters(text: &mut Text, series: &[(Labels, Taken)]) {
     let worded: [Worded; 3] = [
-        ("steward_requests_total", "Calls that ended, by outcome", "outcome", |taken| &taken.outcomes, Outcome::name),
+        (
+            "steward_requests_total",
+            "Calls that ended, by outcome",
+            "outcome",
+            |taken| &taken.outcomes,
+            Outcome::name,
+        ),
         (
             "steward_fallback_total",
             "Times another target was asked after this one, by cause",
@@ -198,9 +232,13 @@ fn counters(text: &mut Text, series: &[(Labels, Taken)]) {
             |taken| &taken.fallbacks,
             FallbackCause::name,
         ),
-        ("steward_tokens_total", "Tokens that were booked, by type", "type", |taken| &taken.tokens, |index| {
-            TOKEN_TYPES[index]
-        }),
+        (
+            "steward_tokens_total",
+            "Tokens that were booked, by type",
+            "type",
+            |taken| &taken.tokens,
+            |index| TOKEN_TYPES[index],
+        ),
     ];
     for (name, help, label, counts, word) in worded {
         text.family(name, "counter", help);
@@ -214,11 +252,19 @@ fn counters(text: &mut Text, series: &[(Labels, Taken)]) {
     }
     type Plain = (&'static str, &'static str, fn(&Taken) -> f64);
     let plain: [Plain; 3] = [
-        ("steward_cost_usd_total", "US dollars that were booked", |taken| taken.cost_pico as f64 / 1e12),
-        ("steward_goodput_requests_total", "Answers that met every objective of their route", |taken| taken.good as f64),
-        ("steward_goodput_tokens_total", "Output tokens of answers that met every objective", |taken| {
-            taken.good_tokens as f64
+        ("steward_cost_usd_total", "US dollars that were booked", |taken| {
+            taken.cost_pico as f64 / 1e12
         }),
+        (
+            "steward_goodput_requests_total",
+            "Answers that met every objective of their route",
+            |taken| taken.good as f64,
+        ),
+        (
+            "steward_goodput_tokens_total",
+            "Output tokens of answers that met every objective",
+            |taken| taken.good_tokens as f64,
+        ),
     ];
     for (name, help, value) in plain {
         text.family(name, "counter", help);
@@ -231,10 +277,20 @@ fn counters(text: &mut Text, series: &[(Labels, Taken)]) {
 fn targets(text: &mut Text, gauges: &Gauges) {
     type Value = (&'static str, &'static str, fn(&super::gauges::TargetGauge) -> f64);
     let values: [Value; 4] = [
-        ("steward_target_state", "Breaker of a target: 0 closed, 1 half-open, 2 open", |target| f64::from(target.state())),
-        ("steward_target_in_flight", "Requests under way", |target| f64::from(target.in_flight)),
-        ("steward_target_window", "Requests its windows allow at once", |target| f64::from(target.window)),
-        ("steward_target_waiting", "Requests that wait for room", |target| target.waiting as f64),
+        (
+            "steward_target_state",
+            "Breaker of a target: 0 closed, 1 half-open, 2 open",
+            |target| f64::from(target.state()),
+        ),
+        ("steward_target_in_flight", "Requests under way", |target| {
+            f64::from(target.in_flight)
+        }),
+        ("steward_target_window", "Requests its windows allow at once", |target| {
+            f64::from(target.window)
+        }),
+        ("steward_target_waiting", "Requests that wait for room", |target| {
+            target.waiting as f64
+        }),
     ];
     for (name, help, value) in values {
         text.family(name, "gauge", help);

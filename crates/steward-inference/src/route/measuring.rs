@@ -13,7 +13,7 @@ use super::call::Call;
 use super::launch::Crashed;
 use super::{Router, kind_name};
 use crate::measure::performance::{Dimension, Objectives, Performance};
-use crate::measure::{FallbackCause, TICK, Gauges, Measures, Outcome, Series, TargetGauge};
+use crate::measure::{FallbackCause, Gauges, Measures, Outcome, Series, TICK, TargetGauge};
 use crate::tables::Target;
 use crate::wait::before_ms;
 

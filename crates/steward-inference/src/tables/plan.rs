@@ -16,8 +16,8 @@ use crate::balance::spread::Spread;
 use crate::catalog::KnownModel;
 use crate::catalog::price::ModelPrice;
 use crate::config::{
-    AlertConfig, BreakerConfig, ConfigError, CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, RetryConfig, RouteConfig, Strategy,
-    TimeoutConfig, WeightsConfig,
+    AlertConfig, BreakerConfig, ConfigError, CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, RetryConfig, RouteConfig,
+    Strategy, TimeoutConfig, WeightsConfig,
 };
 use crate::health::TargetHealth;
 use crate::health::breaker;
