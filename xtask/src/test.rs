@@ -32,6 +32,7 @@ const STAGES: &[Stage] = &[
     ("sdk: the scripted model", sdk_on_scripted_model),
     ("console: browser stories on the real binary", real_browser_stories),
     ("sdk: the real binary", sdk_on_steward),
+    ("measures: the parsers of others", measures_by_others),
 ];
 
 /// Sets up, builds what the stages start, runs those whose names hold one of `words`, and fails when any test failed.
@@ -99,6 +100,16 @@ fn sdk_on_steward() -> Result<Watched> {
         all.is_success &= watched.is_success;
     }
     Ok(all)
+}
+
+/// What a running Steward tells of its measures, read by Prometheus' own parser and OpenTelemetry's own messages.
+fn measures_by_others() -> Result<Watched> {
+    let folder = target().join("measures");
+    fs::create_dir_all(&folder)?;
+    let folder = folder.to_string_lossy();
+    let story = ["nextest", "run", "--package", "steward", "a_collector_gets_histograms_and_spans"];
+    Job::new("cargo", &story).variable("STEWARD_KEEP_OTLP", &folder).run()?;
+    Job::new(sdk_python()?, &["scripts/measures_check.py", &folder]).watch()
 }
 
 /// The SDKs live in an environment of their own under the target folder, made again when the list of versions changes.

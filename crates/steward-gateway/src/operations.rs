@@ -2,6 +2,8 @@
 //!
 //! Implemented where everything is wired; the gateway only asks.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,6 +11,8 @@ use serde_json::Value;
 use steward_dialects::embeddings::EmbedRequest;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_inference::chaos::ChaosPlan;
+use steward_inference::measure::alert::Alerts;
+use steward_inference::measure::performance::{Dimension, Performance};
 use steward_inference::rollout::Signal;
 use steward_inference::rollout::order::Order;
 use steward_inference::route::{EmbedAnswer, TokenCount};
@@ -32,6 +36,20 @@ pub trait Operations: Send + Sync {
     fn standing(&self, route: &str) -> Option<Value>;
     /// Something of one route; `None` where it has none.
     fn route(&self, name: &str, what: RouteReading) -> Option<Value>;
+    /// What is measured, for those who read it.
+    fn measured(&self) -> &dyn Measured;
+}
+
+/// Measures of the running program.
+pub trait Measured: Send + Sync {
+    /// All of them as Prometheus text.
+    fn prometheus(&self) -> String;
+    /// May anyone who reaches the server read that text?
+    fn is_open(&self) -> bool;
+    /// How everything performed of late.
+    fn performance(&self, by: Dimension, span: Duration) -> Performance;
+    /// Alerts of routes.
+    fn alerts(&self) -> Alerts;
 }
 
 /// What can be read of one route.

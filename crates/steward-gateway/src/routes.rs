@@ -4,6 +4,7 @@ mod approvals;
 mod health;
 mod inference;
 mod keys;
+pub(crate) mod measures;
 mod operations;
 mod rollouts;
 mod session;
@@ -20,6 +21,8 @@ use steward_dialects::Dialect;
 use steward_inference::cache::CacheReport;
 use steward_inference::chaos::{ChaosPlan, ChaosReport};
 use steward_inference::explain::{Explanation, Replay};
+use steward_inference::measure::alert::Alerts;
+use steward_inference::measure::performance::Performance;
 use steward_inference::rollout::RolloutEvent;
 use steward_inference::rollout::status::RolloutStatus;
 use steward_inference::route::{ProviderTest, RouteStanding};
@@ -95,6 +98,13 @@ pub(crate) fn all() -> Vec<Route> {
     vec![
         route!("/healthz", get(health::live), GET(Access::Open, "Is the process alive?", gives: shapes::Health)),
         route!("/readyz", get(health::ready), GET(Access::Open, "Can it take work?", gives: shapes::Health)),
+        route!("/metrics", get(measures::metrics), GET(READ, "Measures as Prometheus text", foreign: ())),
+        route!(
+            "/api/performance",
+            get(measures::performance),
+            GET(READ, "Times, goodput and attainment of late", query: measures::Look, gives: Performance)
+        ),
+        route!("/api/alerts", get(measures::alerts), GET(READ, "Alerts of routes", gives: Alerts)),
         route!("/api/openapi.json", get(openapi::serve), GET(Access::Open, "This list", foreign: ())),
         route!(
             "/v1/chat/completions",

@@ -13,12 +13,14 @@ use steward_domain::secret::Secret;
 use cache::CacheConfig;
 use rollout::RolloutConfig;
 
+mod alert;
 pub mod cache;
 mod duration;
 mod place;
 pub mod rollout;
 mod route;
 
+pub use alert::{AlertConfig, AlertOn};
 pub use place::{AwsConfig, PlatformName};
 pub use route::{CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, WeightsConfig, WhenFull};
 
@@ -273,6 +275,9 @@ pub struct RouteConfig {
     /// How a candidate is tried and takes over.
     #[serde(default)]
     pub rollout: Option<RolloutConfig>,
+    /// What must not be exceeded without someone being told, such as `{ on = "ttft_p95", above = "800ms" }`; nothing unless said.
+    #[serde(default)]
+    pub alerts: Vec<AlertConfig>,
 }
 
 impl RouteConfig {
@@ -298,6 +303,7 @@ impl RouteConfig {
             continuation: true,
             cache: CacheConfig::default(),
             rollout: None,
+            alerts: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod estimate;
 pub mod explain;
 pub mod local;
+pub mod measure;
 pub mod provider;
 pub mod pull;
 pub mod rollout;

@@ -3,6 +3,7 @@
 //! Tables are swapped whole; a call ends with the tables it began with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
@@ -21,6 +22,7 @@ use crate::chaos::{self, Chaos, ChaosError, ChaosPlan, ChaosReport};
 use crate::config::ConfigError;
 use crate::estimate::estimate_tokens;
 use crate::explain::{Explanation, Record, Records, Replay};
+use crate::measure::{Ending, Measures};
 use crate::needs::Needs;
 use crate::provider::{ClientError, HttpProvider};
 use crate::tables::{Plan, RouterTables, Tables};
@@ -36,6 +38,7 @@ mod hedge;
 mod launch;
 mod leg;
 mod live;
+mod measuring;
 mod outcome;
 mod probe;
 mod rollouts;
@@ -96,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) team_of: Option<TeamOf>,
     pub(crate) tracker: TaskTracker,
     pub(crate) chaos: Chaos,
+    pub(crate) measures: Arc<Measures>,
     records: Records,
     flights: Arc<Flights>,
     pub(crate) rollouts: Rollouts,
@@ -111,6 +115,8 @@ impl Router {
     /// The tables are wrong, or there can be no HTTP client.
     pub fn new(parts: RouterParts) -> Result<Self, RouterError> {
         let tables = Tables::build(parts.tables, None)?;
+        let measures = Arc::clone(&tables.measures);
+        measures.tick(parts.clock.now());
         let router = Router {
             tables: ArcSwap::from_pointee(tables),
             shared: Arc::new(Shared {
@@ -120,6 +126,7 @@ impl Router {
                 team_of: parts.team_of,
                 tracker: TaskTracker::new(),
                 chaos: Chaos::default(),
+                measures,
                 records: Records::default(),
                 flights: Arc::default(),
                 rollouts: Rollouts::default(),
@@ -241,6 +248,7 @@ impl Shared {
     /// Notes the choice of a call and makes it ready to open.
     fn begin(self: &Arc<Self>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> Box<Call> {
         let started_at = self.clock.now();
+        let span = self.measures.spans.begin(&plan.name, &caller, started_at);
         let input_tokens = estimate_tokens(&request);
         let needs = Needs::of(&request, input_tokens);
         let inputs = plan.inputs(input_tokens, started_at, |target| needs.gap(&target.known).is_none());
@@ -259,6 +267,9 @@ impl Shared {
             embedding: None,
             order: record.order(),
             next: 0,
+            waited: Duration::ZERO,
+            left: None,
+            span,
             record,
         })
     }
@@ -298,7 +309,8 @@ impl Model for Router {
 enum Phase {
     Opening(Box<Call>),
     Live(Box<Live>),
-    Over,
+    /// The last event was given; the end is measured when the caller lets go of the stream.
+    Over(Option<Ending>),
 }
 
 impl Phase {
@@ -306,14 +318,18 @@ impl Phase {
         match self {
             Phase::Opening(call) => match call.open().await {
                 Ok((answerer, live)) => Some((ModelEvent::Started(answerer), Phase::Live(live))),
-                Err(error) => Some((ModelEvent::Failed(error), Phase::Over)),
+                Err(error) => Some((ModelEvent::Failed(error), Phase::Over(None))),
             },
             Phase::Live(mut live) => {
                 let event = live.next().await;
                 let is_last = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
-                Some((event, if is_last { Phase::Over } else { Phase::Live(live) }))
+                let next = if is_last { Phase::Over(live.ending()) } else { Phase::Live(live) };
+                Some((event, next))
             }
-            Phase::Over => None,
+            Phase::Over(ending) => {
+                drop(ending);
+                None
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, KnownModel};
 use crate::config::{AuthStyle, ConfigError, ProviderConfig, ProviderDialect, RouteConfig, TargetConfig};
 use crate::health::Health;
 use crate::keys::KeyRing;
+use crate::measure::{DIRECT, Measures, TargetMeasures};
 use crate::platform::Platform;
 
 mod extras;
@@ -48,6 +49,7 @@ pub(crate) struct Tables {
     routes: BTreeMap<String, Arc<Plan>>,
     models: HashMap<String, Arc<dyn Model>>,
     health: Arc<Health>,
+    pub(crate) measures: Arc<Measures>,
     direct: RwLock<HashMap<String, Arc<Plan>>>,
     /// Of the routes that have any.
     extras: BTreeMap<String, Arc<Extras>>,
@@ -118,6 +120,7 @@ impl Tables {
             routes: BTreeMap::new(),
             models: parts.models,
             health: before.map(|tables| Arc::clone(&tables.health)).unwrap_or_default(),
+            measures: before.map(|tables| Arc::clone(&tables.measures)).unwrap_or_default(),
             direct: RwLock::default(),
             extras: BTreeMap::new(),
         };
@@ -140,7 +143,7 @@ impl Tables {
         }
         let route = RouteConfig::to([model]);
         let target = self
-            .target(&route.targets[0], &route)
+            .target(&route.targets[0], (DIRECT, &route))
             .map_err(|problem| ModelError::new(ModelErrorKind::NotFound, problem))?;
         let plan = Arc::new(Plan::new(model, &route, vec![Arc::new(target)]));
         let mut direct = self.direct.write().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +183,7 @@ impl Tables {
         let mut targets = Vec::new();
         for (index, config) in route.targets.iter().enumerate() {
             let mut target = self
-                .target(config, route)
+                .target(config, (name, route))
                 .map_err(|problem| ConfigError::new(format!("routes.{name}.targets[{index}]"), problem))?;
             if let Some(known) = old.and_then(|plan| plan.targets.iter().find(|known| known.name == target.name)) {
                 target.attained = Arc::clone(&known.attained);
@@ -190,7 +193,7 @@ impl Tables {
         Ok(Plan::new(name, route, targets))
     }
 
-    fn target(&self, config: &TargetConfig, route: &RouteConfig) -> Result<Target, String> {
+    fn target(&self, config: &TargetConfig, (route_name, route): (&str, &RouteConfig)) -> Result<Target, String> {
         let name = config.model.as_str();
         let well_formed = name
             .split_once('/')
@@ -209,6 +212,7 @@ impl Tables {
             weight: config.weight.unwrap_or(1.0),
             can_prefill: config.prefill.unwrap_or_else(|| place.can_prefill()),
             attained: Arc::default(),
+            measures: TargetMeasures::new(&self.measures, route_name, &name),
             name,
             place,
             known,

@@ -32,6 +32,11 @@ pub(crate) fn ms_since(now: Timestamp, earlier: Timestamp) -> u64 {
     u64::try_from(since(now, earlier).as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The instant `ms` milliseconds before `now`.
+pub(crate) fn before_ms(now: Timestamp, ms: u64) -> Timestamp {
+    now.saturating_sub(Duration::from_millis(ms)).unwrap_or(Timestamp::MIN)
+}
+
 /// The instant `wait` after `now`.
 pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
     now.saturating_add(wait).unwrap_or(Timestamp::MAX)

@@ -24,6 +24,8 @@ mod keys;
 mod local;
 #[path = "it/loopback.rs"]
 mod loopback;
+#[path = "it/measures.rs"]
+mod measures;
 #[path = "it/money.rs"]
 mod money;
 #[path = "it/probes.rs"]

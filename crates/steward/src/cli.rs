@@ -53,6 +53,8 @@ pub(crate) enum Command {
     /// Drills: make providers fail on purpose and see what callers see
     #[command(subcommand)]
     Chaos(Chaos),
+    /// How routes perform: times, goodput, attainment
+    Top(Top),
     /// What was spent
     #[command(subcommand)]
     Spend(Spend),
@@ -329,6 +331,19 @@ pub(crate) struct Given {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) why: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Top {
+    /// One row a route, model, provider, agent or team
+    #[arg(long, default_value = "route")]
+    pub(crate) by: String,
+    /// How far back, from 10s to 5m
+    #[arg(long, default_value = "1m")]
+    pub(crate) window: String,
+    /// Draw again every two seconds until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Subcommand, Debug)]

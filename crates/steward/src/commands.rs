@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 mod onboard;
 mod rollouts;
+mod top;
 mod turns;
 
 use anyhow::Result;
@@ -58,6 +59,7 @@ async fn with_server(client: &Client, command: Option<Command>, form: Form) -> R
         Some(Command::Providers(command)) => lists::providers(client, command, form).await,
         Some(Command::Routes(command)) => lists::routes(client, command, form).await,
         Some(Command::Chaos(command)) => chaos::run(client, command, form).await.map(|()| 0),
+        Some(Command::Top(options)) => top::run(client, options, form).await.map(|()| 0),
         Some(Command::Spend(command)) => lists::spend(client, command, form).await.map(|()| 0),
         Some(Command::Config(command)) => config::run(client, command, form).await.map(|()| 0),
         Some(Command::Keys(command)) => keys::run(client, command, form).await.map(|()| 0),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use steward_domain::id::AgentName;
 use steward_domain::secret::Secret;
 use steward_inference::config::{ModelConfig, ProviderConfig, RouteConfig};
+use steward_inference::measure::check_address;
 use steward_runtime::config::{Agent, AgentConfig};
 
 use crate::failure::{Exit, Failure};
@@ -42,6 +44,8 @@ pub(crate) struct Configuration {
     pub(crate) tools: steward_tools::config::Config,
     /// Models in this process.
     pub(crate) local: LocalSettings,
+    /// Where measures, traces and alerts are told.
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// `[server]`.
@@ -52,6 +56,19 @@ pub(crate) struct ServerConfig {
     pub(crate) bind: String,
     /// Further names, with port, under which the server may be called, such as `steward.lan:7717`.
     pub(crate) host_names: Vec<String>,
+    /// Who may read `/metrics`: `key` for keys with the viewer's rights or better, `open` for everyone who reaches the server.
+    pub(crate) metrics: MetricsAccess,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MetricsAccess {
+    /// Keys with the viewer's rights or better.
+    #[default]
+    Key,
+    /// Everyone who reaches the server.
+    Open,
 }
 
 impl Default for ServerConfig {
@@ -59,6 +76,7 @@ impl Default for ServerConfig {
         ServerConfig {
             bind: "127.0.0.1:7717".into(),
             host_names: Vec::new(),
+            metrics: MetricsAccess::Key,
         }
     }
 }
@@ -101,6 +119,62 @@ impl Default for LocalSettings {
     }
 }
 
+/// `[telemetry]`: where measures, traces and alerts are told beside this program.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TelemetryConfig {
+    /// An OpenTelemetry collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; none unless said.
+    pub(crate) otlp: Option<String>,
+    /// How often it is told.
+    pub(crate) every: String,
+    /// The share of calls whose course is traced, from 0 to 1.
+    pub(crate) traces: f64,
+    /// Addresses that are told of alerts, each once, with a POST that is tried again until it is taken.
+    pub(crate) webhooks: Vec<String>,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        TelemetryConfig {
+            otlp: None,
+            every: "15s".into(),
+            traces: 1.0,
+            webhooks: Vec::new(),
+        }
+    }
+}
+
+impl TelemetryConfig {
+    /// How often the collector is told.
+    fn interval(&self) -> Result<Duration> {
+        let wrong = |problem: String| invalid(format!("telemetry.every: {problem}"));
+        let every = steward_runtime::config::parse_duration(&self.every).map_err(wrong)?;
+        if every < Duration::from_secs(1) {
+            return Err(wrong("it must be at least 1s".into()));
+        }
+        Ok(every)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.interval()?;
+        if !(0.0..=1.0).contains(&self.traces) {
+            return Err(invalid("telemetry.traces: it must be between 0 and 1".into()));
+        }
+        if let Some(url) = &self.otlp {
+            check_address(url).map_err(|problem| invalid(format!("telemetry.otlp: {problem}")))?;
+        }
+        for url in &self.webhooks {
+            check_address(url).map_err(|problem| invalid(format!("telemetry.webhooks: {problem}")))?;
+        }
+        Ok(())
+    }
+
+    /// How often the collector is told; checked when the file was read.
+    pub(crate) fn every(&self) -> Duration {
+        self.interval().unwrap_or(Duration::from_secs(15))
+    }
+}
+
 impl Configuration {
     /// The home's file; a home without one has the defaults.
     pub(crate) fn load(home: &Home) -> Result<Self> {
@@ -127,6 +201,7 @@ impl Configuration {
         }
         steward_runtime::config::parse_duration(&configuration.local.unload_after)
             .map_err(|problem| invalid(format!("local.unload_after: {problem}")))?;
+        configuration.telemetry.check()?;
         Ok(configuration)
     }
 

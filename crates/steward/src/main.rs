@@ -19,6 +19,7 @@ mod rollout_store;
 mod sabotage;
 mod serve;
 mod system_clock;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! What the API does to the running program.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -9,7 +10,7 @@ use steward_dialects::embeddings::EmbedRequest;
 use steward_domain::id::RequestId;
 use steward_domain::model::{Caller, ModelError, ModelRequest};
 use steward_domain::money::Usd;
-use steward_gateway::operations::{Operation, Operations, Reading, RouteReading};
+use steward_gateway::operations::{Measured, Operation, Operations, Reading, RouteReading};
 use steward_gateway::shapes::{
     AgentLimits, AgentLine, ConfigCheck, ConfigEntry, ConfigFile, FeedbackTaken, List, LocalModels, ModelLine, ProviderLine, PulledModel,
     RemovedModel, RouteLine,
@@ -17,13 +18,15 @@ use steward_gateway::shapes::{
 use steward_inference::catalog::price::ModelPrice;
 use steward_inference::chaos::{ChaosError, ChaosPlan, ChaosReport};
 use steward_inference::config::ProviderDialect;
+use steward_inference::measure::alert::Alerts;
+use steward_inference::measure::performance::{Dimension, Performance};
 use steward_inference::pull;
 use steward_inference::route::{EmbedAnswer, OrderFailure, RouteStanding, TokenCount};
 use steward_runtime::config::{Agent, ModelFacts};
 use steward_runtime::error::ServiceError;
 
 use crate::backup;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, MetricsAccess};
 use crate::default_route;
 use crate::doctor;
 use crate::failure::Failure;
@@ -123,6 +126,28 @@ impl Operations for HouseOperations {
             RouteReading::Rollout => router.rollout(name).map(|status| json!(status)),
             RouteReading::Cache => router.cache_report(name).map(|report| json!(report)),
         }
+    }
+
+    fn measured(&self) -> &dyn Measured {
+        self
+    }
+}
+
+impl Measured for HouseOperations {
+    fn prometheus(&self) -> String {
+        self.house.router.prometheus()
+    }
+
+    fn is_open(&self) -> bool {
+        self.house.configuration.load().server.metrics == MetricsAccess::Open
+    }
+
+    fn performance(&self, by: Dimension, span: Duration) -> Performance {
+        self.house.router.performance(by, span)
+    }
+
+    fn alerts(&self) -> Alerts {
+        self.house.router.measures().alerts()
     }
 }
 

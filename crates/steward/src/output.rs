@@ -26,6 +26,13 @@ pub(crate) fn piece(text: &str) {
     let _ = out.flush();
 }
 
+/// Our own words to the terminal, such as an order to clear it. Never for text of others.
+pub(crate) fn screen(order: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(order.as_bytes());
+    let _ = out.flush();
+}
+
 /// A line for the person, beside the data.
 pub(crate) fn aside(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));

@@ -19,6 +19,7 @@ use crate::failure::{Exit, Failure};
 use crate::home::{Home, Running};
 use crate::operations::HouseOperations;
 use crate::output;
+use crate::telemetry;
 use crate::wiring::House;
 
 /// How often the configuration file is looked at.
@@ -81,6 +82,7 @@ pub(crate) async fn run(home: &Home, bind: Option<String>) -> Result<()> {
     let watcher = tokio::spawn(watch_configuration(home.clone(), Arc::clone(&server.house), seen));
     let router = Arc::clone(&server.house.router);
     let prober = tokio::spawn(async move { router.watch().await });
+    let teller = tokio::spawn(telemetry::run(Arc::clone(&server.house)));
     tokio::select! {
         _ = signals.0.recv() => {}
         _ = signals.1.recv() => {}
@@ -88,6 +90,7 @@ pub(crate) async fn run(home: &Home, bind: Option<String>) -> Result<()> {
     info!("stopping; open turns go on at the next start");
     watcher.abort();
     prober.abort();
+    teller.abort();
     server.stop().await;
     home.withdraw(pid);
     Ok(())

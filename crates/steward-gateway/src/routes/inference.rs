@@ -7,17 +7,20 @@ pub(crate) mod gemini;
 pub(crate) mod models;
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::Extension;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
+use http_body::{Frame, SizeHint};
 use steward_dialects::Dialect;
 use steward_dialects::ingress::{self, IngressOptions, IngressRequest, StreamEncoder};
 use steward_domain::id::{RequestId, SessionId};
@@ -195,15 +198,49 @@ fn streamed(call: &Call, events: BoxStream<'static, ModelEvent>) -> Response {
     response
 }
 
-async fn whole(call: &Call, events: BoxStream<'static, ModelEvent>) -> Result<Response, ApiError> {
-    let events: Vec<ModelEvent> = events.collect().await;
+async fn whole(call: &Call, mut stream: BoxStream<'static, ModelEvent>) -> Result<Response, ApiError> {
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        let is_last = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
+        events.push(event);
+        if is_last {
+            break;
+        }
+    }
     let body = ingress::encode_response(call.dialect, &events, &call.options).map_err(|error| ApiError::of_model(&error, call.dialect))?;
-    let mut response = Response::new(Body::from(body));
+    // The call ends when its last byte is on the way, not when it was computed.
+    let mut response = Response::new(Body::new(Held {
+        body: Body::from(body),
+        _until_sent: stream,
+    }));
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     if let Some(ModelEvent::Finished(finish)) = events.last() {
         set(&mut response, "x-steward-cost-usd", &finish.cost.to_string());
     }
     Ok(response)
+}
+
+/// A body that keeps its call alive until it is sent.
+struct Held {
+    body: Body,
+    _until_sent: BoxStream<'static, ModelEvent>,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn labelled(mut response: Response, call: &Call, answerer: &Answerer, overhead_us: u128) -> Response {

@@ -24,6 +24,7 @@ use crate::config::RetryConfig;
 use crate::explain::{Cause, Record};
 use crate::health::Permit;
 use crate::keys::ProviderKey;
+use crate::measure::{CallSpan, FallbackCause, waiting};
 use crate::needs::Needs;
 use crate::tables::{Place, Plan, Target};
 use crate::wait::since;
@@ -49,6 +50,12 @@ pub(crate) struct Call {
     pub(crate) order: Order,
     /// The position in the order that is visited next.
     pub(crate) next: usize,
+    /// How long it waited for others.
+    pub(crate) waited: Duration,
+    /// The target that was left last, and why.
+    pub(crate) left: Option<(u16, FallbackCause)>,
+    /// Its course, when it is traced.
+    pub(crate) span: Option<Box<CallSpan>>,
 }
 
 /// A target that gave its first content.
@@ -93,7 +100,13 @@ pub(crate) enum Winner {
 impl Call {
     /// Tries the targets in turn until one gives content.
     pub(crate) async fn open(mut self: Box<Self>) -> Result<(Answerer, Box<Live>), ModelError> {
-        let opened = self.find().await?;
+        let opened = match self.find().await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.measure_failure(&error);
+                return Err(error);
+            }
+        };
         let answerer = Answerer {
             target: opened.arrived.target.name.to_string(),
             attempts: self.attempts,
@@ -145,8 +158,10 @@ impl Call {
         let Some(permit) = target.health.admit(&self.plan.breaker, self.shared.clock.now()) else {
             let resting = ModelError::new(ModelErrorKind::Overloaded, "it failed too often and is left alone for a while");
             self.failures.add(&target.name, resting);
+            self.left = Some((index, FallbackCause::BreakerOpen));
             return Visit::NextTarget;
         };
+        self.measure_fallback();
         let mut guest = Guest {
             index,
             target,
@@ -164,8 +179,14 @@ impl Call {
                 arrived,
             }),
             Stay::Answered(Winner::Hedge(opened)) => Visit::Opened(opened),
-            Stay::NextTarget => Visit::NextTarget,
-            Stay::Full => Visit::Full,
+            Stay::NextTarget => {
+                self.left = self.failures.last_kind().map(|kind| (index, FallbackCause::Failed(kind)));
+                Visit::NextTarget
+            }
+            Stay::Full => {
+                self.left = Some((index, FallbackCause::Full));
+                Visit::Full
+            }
             Stay::End(error) => Visit::End(error),
         }
     }
@@ -175,7 +196,11 @@ impl Call {
             if self.time_left().is_zero() {
                 return Stay::End(self.out_of_time(&guest.target));
             }
-            let (key, slot) = match self.seat(&guest.target, patience).await {
+            let clock = Arc::clone(&self.shared.clock);
+            let mut waited = Duration::ZERO;
+            let seat = waiting(&*clock, &mut waited, self.seat(&guest.target, patience)).await;
+            self.waited += waited;
+            let (key, slot) = match seat {
                 Seat::Taken(key, slot) => (key, slot),
                 Seat::LookAgain => continue,
                 Seat::Full => return Stay::Full,
@@ -195,11 +220,13 @@ impl Call {
                 guest.target.health.budget.count_request(self.shared.clock.now());
             }
             let launched = self.launch((guest.index, &guest.target), (key, slot), bill);
+            let mut waited = Duration::ZERO;
             let result = match launched {
-                Ok(launch) if self.plan.hedge.is_some() => self.race(guest, launch).await,
-                Ok(launch) => launch.fly(&self.shared).await.map(Winner::Own),
+                Ok(launch) if self.plan.hedge.is_some() => waiting(&*clock, &mut waited, self.race(guest, launch)).await,
+                Ok(launch) => waiting(&*clock, &mut waited, launch.fly(&self.shared)).await.map(Winner::Own),
                 Err(crashed) => Err(crashed),
             };
+            self.waited += waited;
             let crashed = match result {
                 Ok(winner) => {
                     self.note_success(&winner, &guest.permit);
@@ -208,7 +235,10 @@ impl Call {
                 Err(crashed) => crashed,
             };
             match self.after(guest, *crashed) {
-                Then::Again(wait) => self.shared.clock.sleep(wait).await,
+                Then::Again(wait) => {
+                    clock.sleep(wait).await;
+                    self.waited += wait;
+                }
                 Then::NextTarget => return Stay::NextTarget,
                 Then::End => return Stay::End(self.failures.last_or_none()),
             }
@@ -388,7 +418,7 @@ impl Call {
         }))
     }
 
-    fn note_success(&self, winner: &Winner, own: &Permit) {
+    fn note_success(&mut self, winner: &Winner, own: &Permit) {
         let (arrived, permit) = match winner {
             Winner::Own(arrived) => (arrived, own),
             Winner::Hedge(opened) => (&opened.arrived, &opened.permit),
@@ -396,13 +426,17 @@ impl Call {
         permit.succeeded(arrived.first_at);
         let ms = u64::try_from(since(arrived.first_at, arrived.sent_at).as_millis()).unwrap_or(u64::MAX);
         self.record.attempted(arrived.index, Cause::Ok, None, ms);
+        if let Some(span) = &mut self.span {
+            span.answered(&arrived.target.name, arrived.sent_at, arrived.first_at);
+        }
     }
 
-    pub(crate) fn note_failure(&self, crashed: &Crashed) {
+    pub(crate) fn note_failure(&mut self, crashed: &Crashed) {
         let (error, ms) = (&crashed.error, crashed.ms);
         tracing::debug!(target.name = %error.target, kind = %error.kind, status = error.status, ms, "an attempt failed");
         self.record
             .attempted(crashed.index, Cause::Words(error.to_string()), error.status, ms);
+        self.trace_failure(crashed);
     }
 
     fn out_of_time(&self, target: &Target) -> ModelError {

@@ -123,7 +123,7 @@ impl Call {
     }
 
     /// The second attempt failed by itself: noted, and closed.
-    async fn bury(&self, permit: &Permit, crashed: Crashed) {
+    async fn bury(&mut self, permit: &Permit, crashed: Crashed) {
         self.note_failure(&crashed);
         self.blame(permit, &crashed);
         if let Some(bill) = crashed.bill {

@@ -18,6 +18,7 @@ use super::launch::Hold;
 use super::leg::Leg;
 use crate::estimate::output_chars;
 use crate::health::Permit;
+use crate::measure::{Class, Ending, Outcome, Timeline, waiting};
 use crate::tables::Target;
 use crate::wait::{since, within};
 
@@ -28,7 +29,9 @@ pub(crate) struct Live {
     delivered: Delivered,
     /// What attempts before this one used and cost, when an answer was continued.
     earlier: Option<(Usage, Usd)>,
+    timeline: Timeline,
     is_over: bool,
+    has_failed: bool,
 }
 
 /// The target that is answering.
@@ -63,12 +66,17 @@ impl Stage {
 impl Live {
     pub(crate) fn new(mut call: Box<Call>, opened: Opened) -> Self {
         let delivered = Delivered::of(&mut call, opened.arrived.index);
+        let series = call.series(&opened.arrived.target);
+        let class = Class::of(&call.request, &call.caller);
+        let timeline = Timeline::new(series, class, call.started_at, opened.arrived.sent_at);
         Live {
             call,
             stage: Stage::of(opened),
             delivered,
             earlier: None,
+            timeline,
             is_over: false,
+            has_failed: false,
         }
     }
 
@@ -76,7 +84,10 @@ impl Live {
     pub(crate) async fn next(&mut self) -> ModelEvent {
         loop {
             let event = match self.stage.first.take() {
-                Some(event) => event,
+                Some(event) => {
+                    self.timeline.came(&event, self.stage.first_at);
+                    event
+                }
                 None => self.wait().await,
             };
             match event {
@@ -102,8 +113,12 @@ impl Live {
         let timeout = self.call.plan.timeout;
         let left = timeout.total.saturating_sub(since(clock.now(), self.call.started_at));
         let limit = timeout.between_tokens.min(left);
-        match within(&*clock, limit, self.stage.leg.next()).await {
-            Some(event) => event,
+        let next = within(&*clock, limit, self.stage.leg.next());
+        match waiting(&*clock, &mut self.call.waited, next).await {
+            Some(event) => {
+                self.timeline.came(&event, clock.now());
+                event
+            }
             None if left <= timeout.between_tokens => {
                 ModelEvent::Failed(timed_out(format!("the answer was not whole after {:?}", timeout.total)))
             }
@@ -121,7 +136,15 @@ impl Live {
             finish.usage_source = UsageSource::Estimated;
             finish.cost += cost;
         }
+        self.timeline.finished(&finish.usage, &self.call.plan.objective);
+        self.call.end_span(Some(finish.usage), None);
         ModelEvent::Finished(finish)
+    }
+
+    /// What is left to measure of a call that ended with a whole answer.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        let is_whole = self.is_over && !self.has_failed;
+        is_whole.then(|| self.timeline.ending(self.call.waited, Arc::clone(&self.call.shared.clock)))
     }
 
     /// What the answer says about its target.
@@ -155,15 +178,21 @@ impl Live {
         self.stage.permit.failed(self.call.shared.clock.now());
         self.call.note_missed(&self.stage.target);
         self.call.record.end_last(&error.to_string());
+        self.call.trace_break(kind_name(error.kind));
         tracing::warn!(target.name = %name, kind = %error.kind, "the answer of {name} broke off: {}", error.message);
         let (usage, cost) = self.stage.leg.settle_broken(kind_name(error.kind)).await;
         let (earlier_usage, earlier_cost) = self.earlier.unwrap_or_default();
         self.earlier = Some((sum(earlier_usage, usage), earlier_cost + cost));
         if let Some(opened) = self.delivered.go_on(&mut self.call, self.stage.index).await {
+            self.timeline.goes_on(self.call.series(&opened.arrived.target));
+            self.call.fell_back(&name, error.kind);
             self.stage = Stage::of(opened);
             return None;
         }
         self.is_over = true;
+        self.has_failed = true;
+        self.timeline.broke_off(Outcome::Failed(error.kind));
+        self.call.end_span(None, Some(kind_name(error.kind)));
         error.target = name.to_string();
         error.retry = Retry::Never;
         error.message = format!("{} ({})", error.message, self.delivered.described());
@@ -197,6 +226,8 @@ impl Drop for Live {
     fn drop(&mut self) {
         if !self.is_over {
             self.call.record.end_last("cancelled");
+            self.timeline.broke_off(Outcome::Cancelled);
+            self.call.end_span(None, Some("cancelled"));
         }
     }
 }

@@ -46,6 +46,11 @@ impl Failures {
         (!is_larger).then(|| ModelError::new(ModelErrorKind::ContextTooLong, message))
     }
 
+    /// The kind of the last failure.
+    pub(crate) fn last_kind(&self) -> Option<ModelErrorKind> {
+        self.list.last().map(|error| error.kind)
+    }
+
     /// The failure that ended the call by itself.
     pub(crate) fn last_or_none(&self) -> ModelError {
         let nothing = || ModelError::new(ModelErrorKind::NoTarget, "no target answered");

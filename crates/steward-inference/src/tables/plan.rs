@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use steward_dialects::Dialect;
 use steward_domain::clock::Timestamp;
-use steward_domain::model::Model;
+use steward_domain::model::{Caller, Model};
 
 use super::{Endpoint, Provider};
 use crate::balance::average::{ATTAINED, Average};
@@ -16,11 +16,12 @@ use crate::balance::spread::Spread;
 use crate::catalog::KnownModel;
 use crate::catalog::price::ModelPrice;
 use crate::config::{
-    BreakerConfig, ConfigError, CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, RetryConfig, RouteConfig, Strategy,
-    TimeoutConfig, WeightsConfig,
+    AlertConfig, BreakerConfig, ConfigError, CongestionConfig, HedgeConfig, ObjectiveConfig, ProbeConfig, RetryConfig, RouteConfig,
+    Strategy, TimeoutConfig, WeightsConfig,
 };
 use crate::health::TargetHealth;
 use crate::health::breaker;
+use crate::measure::{Series, TargetMeasures};
 
 /// The most targets of one route.
 const TARGET_LIMIT: usize = 256;
@@ -43,6 +44,7 @@ pub(crate) struct Plan {
     pub(crate) hedge: Option<HedgeConfig>,
     pub(crate) coalesces: bool,
     pub(crate) continues: bool,
+    pub(crate) alerts: Vec<AlertConfig>,
     pub(crate) spread: Spread,
 }
 
@@ -63,6 +65,8 @@ pub(crate) struct Target {
     pub(crate) lanes: Vec<Arc<Lane>>,
     /// Share of its answers that met the route's objective.
     pub(crate) attained: Arc<Attained>,
+    /// Its counters on this route.
+    pub(crate) measures: TargetMeasures,
 }
 
 /// The share of answers within an objective.
@@ -117,8 +121,15 @@ impl Plan {
             hedge: route.hedge,
             coalesces: route.coalesce,
             continues: route.continuation,
+            alerts: route.alerts.clone(),
             spread: Spread::of(name),
         }
+    }
+
+    /// The counters of a target of this route, by its name; those of its first target when it has no such target.
+    pub(crate) fn series_of(&self, target: &str, caller: &Caller, team: Option<&str>) -> Option<Arc<Series>> {
+        let named = self.targets.iter().find(|known| *known.name == *target);
+        named.or(self.targets.first()).map(|target| target.measures.of(caller, team))
     }
 
     /// What is known of the targets at this moment, for a choice among them.
@@ -179,6 +190,11 @@ pub(super) fn check(name: &str, route: &RouteConfig) -> Result<(), ConfigError> 
     let weighs_nothing = route.targets.iter().all(|target| target.weight == Some(0.0));
     if route.strategy == Strategy::Weighted && weighs_nothing {
         return wrong(".targets", "at least one target needs a weight above zero");
+    }
+    for (index, alert) in route.alerts.iter().enumerate() {
+        if let Some(problem) = alert.problem() {
+            return wrong(&format!(".alerts[{index}]"), &problem);
+        }
     }
     check_times(route, &wrong)?;
     check_breaker(&route.breaker, &wrong)?;

@@ -17,6 +17,7 @@ mod guards;
 mod house;
 mod idle;
 mod main_job;
+mod measures;
 mod path_rules;
 mod postgres;
 mod prices;
