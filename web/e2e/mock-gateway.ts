@@ -157,7 +157,14 @@ export function mockGateway(
     decision: {
       at: back(95),
       seed: '00000000000004d2',
-      inputs: { strategy: 'latency', input_tokens: 1840, targets: [{ breaker: 'closed', ttft_ms: 612 }] },
+      inputs: {
+        strategy: 'latency',
+        weights: { latency: 1, cost: 1, health: 1, headroom: 1 },
+        when_full: 'spill',
+        objective_share: null,
+        input_tokens: 1840,
+        targets: [],
+      },
       order: [SONNET, GPT, LOCAL],
     },
   });

@@ -108,7 +108,7 @@ fn measures_by_others() -> Result<Watched> {
     fs::create_dir_all(&folder)?;
     let folder = folder.to_string_lossy();
     let story = ["nextest", "run", "--package", "steward", "a_collector_gets_histograms_and_spans"];
-    Job::new("cargo", &story).variable("STEWARD_KEEP_OTLP", &folder).run()?;
+    Job::new("cargo", &story).variable("STEWARD_KEEP_OTLP", &*folder).run()?;
     Job::new(sdk_python()?, &["scripts/measures_check.py", &folder]).watch()
 }
 

@@ -122,10 +122,7 @@ impl Hook {
         while self.due_at <= now
             && let Some(letter) = self.waiting.front()
         {
-            let problem = match tell(http, &self.url, letter).await {
-                Ok(()) => None,
-                Err(problem) => Some(problem),
-            };
+            let problem = tell(http, &self.url, letter).await.err();
             let Some(problem) = problem else {
                 self.waiting.pop_front();
                 self.tries = 0;

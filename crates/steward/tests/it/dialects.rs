@@ -142,7 +142,9 @@ async fn the_list_of_models_fits_each_client() {
 
 /// A house whose route has one target of this wire.
 async fn house_of(wire: &str) -> House {
-    House::with_dialect(Script::by_step([Reply::text(SAID)]), wire).await
+    let mut house = House::with_dialect(Script::by_step([Reply::text(SAID)]), wire).await;
+    house.serve().await;
+    house
 }
 
 #[tokio::test]

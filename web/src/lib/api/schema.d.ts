@@ -78,6 +78,122 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Measures as Prometheus text */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Times, goodput and attainment of late */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description What a row stands for; `route` unless said. */
+                    by?: components["schemas"]["Dimension"] | null;
+                    /** @description How far back, from `10s` to `5m`; `1m` unless said. */
+                    window?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Performance"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts of routes */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Alerts"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/openapi.json": {
         parameters: {
             query?: never;
@@ -189,6 +305,216 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/messages/count_tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How many input tokens an Anthropic call has */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Vectors for texts in OpenAI's dialect */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A model call in the responses dialect */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1beta/models/{call}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One name that can be asked */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    call: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GeminiModel"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        /** A call in the Gemini dialect: MODEL:generateContent, :streamGenerateContent, :countTokens, :embedContent, :batchEmbedContents */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    call: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1beta/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Routes, agents and models in Gemini's shape */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GeminiModelList"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -196,7 +522,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Routes, agents and models that can be asked */
+        /** Routes, agents and models that can be asked; in Gemini's shape for Google's clients */
         get: {
             parameters: {
                 query?: never;
@@ -220,6 +546,68 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One name that can be asked; in Gemini's shape for Google's clients */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    model: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ModelId"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        /** A call in the Gemini dialect, as Google's clients make it in their version v1 */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    model: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1227,6 +1615,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where prices are from */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CatalogueListList"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        /** Compares another list of prices, and takes it */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CatalogueText"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RefreshedCatalogue"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{name}/pull": {
         parameters: {
             query?: never;
@@ -1375,6 +1825,560 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/replay/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The choice of a call computed again */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Replay"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a route and its targets stand now */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RouteStanding"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chaos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What callers saw of the last drill */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChaosReport"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        /** Makes a route's providers fail, for a bounded time */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChaosPlan"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChaosReport"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chaos/{id}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What callers have seen of a drill; unwatched it ends after 10 s */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChaosReport"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chaos/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a drill */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChaosReport"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/rollout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a route's rollout stands */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RolloutStatus"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/shift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives the candidate a share of the calls */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Shift"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RolloutEvent"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The candidate takes over at once */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RolloutEvent"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps a rollout where it is */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RolloutEvent"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a held rollout go on by itself */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RolloutEvent"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the candidate out at once */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RolloutEvent"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{name}/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a route's cache does */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CacheReport"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/calls/{id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says how good an answer was, for the rollout it was part of */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Feedback"];
+                };
+            };
+            responses: {
+                /** @description ok */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FeedbackTaken"];
+                    };
+                };
+                default: components["responses"]["Error"];
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1876,6 +2880,8 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What happened to a rollout. */
+        Action: "shift" | "promote" | "hold" | "resume" | "rollback";
         /** @description Limits of one turn of an agent. */
         AgentLimits: {
             /**
@@ -1916,6 +2922,49 @@ export interface components {
         AgentLineList: {
             /** @description The items. */
             items: components["schemas"]["AgentLine"][];
+        };
+        /** @description The beginning or the end of an alert. */
+        Alert: {
+            /** @description The same for the beginning and the end of one alert. */
+            id: string;
+            /** @description The route. */
+            route: string;
+            /** @description What is watched. */
+            on: components["schemas"]["AlertOn"];
+            /** @description Whether it begins or ends. */
+            state: components["schemas"]["AlertState"];
+            /**
+             * Format: double
+             * @description What was measured: milliseconds for times.
+             */
+            value: number | null;
+            /**
+             * Format: double
+             * @description The limit, in the same unit.
+             */
+            limit: number;
+            /**
+             * Format: double
+             * @description Over how much time it was taken, in seconds.
+             */
+            window_s: number;
+            /** @description When. */
+            at: string;
+            /** @description When it began. */
+            since: string;
+            /** @description A sentence for people. */
+            message: string;
+        };
+        /** @description What can be watched. */
+        AlertOn: "ttft_p95" | "ttft_p99" | "tpot_p95" | "tpot_p99" | "itl_p95" | "itl_p99" | "total_p95" | "total_p99" | "goodput" | "goodput_tokens" | "attainment";
+        /** @description Where an alert stands. */
+        AlertState: "firing" | "resolved";
+        /** @description Alerts, for people. */
+        Alerts: {
+            /** @description Those that hold now. */
+            firing: components["schemas"]["Alert"][];
+            /** @description Beginnings and ends, the latest first. */
+            log: components["schemas"]["Alert"][];
         };
         ApprovalAnswer: {
             /** @description Yes or no. */
@@ -1962,6 +3011,30 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalWord: "allow" | "deny";
+        /** @description One side of a rollout. */
+        Arm: "incumbent" | "candidate";
+        /** @description One arm. */
+        ArmStatus: {
+            /** @description Which. */
+            arm: components["schemas"]["Arm"];
+            /**
+             * Format: uint64
+             * @description Calls that came to an end.
+             */
+            calls: number;
+            /**
+             * Format: uint64
+             * @description Of these, failed.
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description US dollars for all of them.
+             */
+            cost_usd: number;
+            /** @description What is believed of its mean reward; for a bandit. */
+            posterior: components["schemas"]["Posterior"] | null;
+        };
         /** @description One upstream request. */
         AttemptRecord: {
             /** @description `provider/model`. */
@@ -1988,6 +3061,77 @@ export interface components {
              * @description Its size.
              */
             bytes: number;
+        };
+        /** @description The state of a breaker. */
+        BreakerState: "closed" | "open" | "half-open";
+        /** @description How a route's cache does, since the start. */
+        CacheReport: {
+            /** @description Are answers given to the very same request? */
+            exact: boolean;
+            /** @description … and to one that means the same? */
+            semantic: boolean;
+            /**
+             * Format: uint
+             * @description Answers kept.
+             */
+            entries: number;
+            /**
+             * Format: uint
+             * @description Their size.
+             */
+            bytes: number;
+            /**
+             * Format: uint
+             * @description The room for them.
+             */
+            max_bytes: number;
+            /**
+             * Format: uint64
+             * @description Answers that made room for others.
+             */
+            evicted: number;
+            /**
+             * Format: uint64
+             * @description Requests that had an answer: the very same.
+             */
+            exact_hits: number;
+            /**
+             * Format: uint64
+             * @description … one that means the same.
+             */
+            semantic_hits: number;
+            /**
+             * Format: uint64
+             * @description Requests that had none.
+             */
+            misses: number;
+            /**
+             * Format: double
+             * @description Hits of all requests; absent before the first.
+             */
+            hit_rate: number | null;
+            /**
+             * Format: uint64
+             * @description Answers past their time, given because every target failed.
+             */
+            stale: number;
+            /**
+             * Format: uint64
+             * @description Semantic hits that were asked again, to compare.
+             */
+            checked: number;
+            /**
+             * Format: uint64
+             * @description Of these, those whose true answer says something else.
+             */
+            false_hits: number;
+            /**
+             * Format: double
+             * @description The share of false hits among those checked; absent before the first.
+             */
+            false_hit_rate: number | null;
+            /** @description What tells how near two messages are. */
+            embedder: string;
         };
         /** @description A tool call when it was decided. */
         CallBegun: {
@@ -2097,7 +3241,7 @@ export interface components {
             target: string;
             /**
              * Format: double
-             * @description Its score; `priority` goes by order and has none.
+             * @description Its score: milliseconds for `latency`, US dollars for `cost`, points between 0 and 1 for `adaptive`; else none.
              */
             score: number | null;
             /** @description `closed`, `open` or `half-open`, as its breaker stood when the call came; or why it was left out. */
@@ -2114,8 +3258,166 @@ export interface components {
             /** @description Which list it is from. */
             version: string;
         };
+        /** @description One list of prices, first the one that goes before the others. */
+        CatalogueList: {
+            /** @description The catalogue, such as `litellm-1.110.2`. */
+            source: string;
+            /** @description The day on which it was taken, `YYYY-MM-DD`. */
+            date: string;
+            /** @description The checksum of the source's own file, in hex. */
+            sha256: string;
+            /** @description The licence of the source. */
+            licence: string;
+            /** @description How a row of the ledger names it. */
+            version: string;
+            /**
+             * Format: uint
+             * @description How many models it has.
+             */
+            models: number;
+            /** @description `configuration`, `program`, or `operator` for a list that was put in place of the program's. */
+            from: string;
+        };
+        /** @description A list. */
+        CatalogueListList: {
+            /** @description The items. */
+            items: components["schemas"]["CatalogueList"][];
+        };
+        /** @description Another list of prices. */
+        CatalogueText: {
+            /**
+             * @description LiteLLM's JSON or a list of Steward's own; absent for the list that came with the program.
+             * @default null
+             */
+            text: string | null;
+            /**
+             * @description Shall it take effect? Otherwise only the difference is shown.
+             * @default false
+             */
+            apply: boolean;
+        };
+        /** @description What shall go wrong. Shares are of upstream requests, from 0 to 1, and come to 1 at most. */
+        ChaosPlan: {
+            /**
+             * @description The route, or a `provider/model` that is asked for by name.
+             * @default
+             */
+            route: string;
+            /**
+             * Format: double
+             * @description Share that is answered with status 500.
+             * @default 0
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description Share that is answered with status 429.
+             * @default 0
+             */
+            rate_limit: number;
+            /**
+             * Format: double
+             * @description Share whose host's name is not found.
+             * @default 0
+             */
+            dns: number;
+            /**
+             * Format: double
+             * @description Share whose answer breaks off.
+             * @default 0
+             */
+            cut: number;
+            /**
+             * Format: double
+             * @description Share whose answer holds a piece that no dialect has.
+             * @default 0
+             */
+            garble: number;
+            /**
+             * Format: uint64
+             * @description Every upstream request is sent this much later, in milliseconds.
+             * @default 0
+             */
+            latency_ms: number;
+            /**
+             * Format: uint64
+             * @description The drill ends after this, in milliseconds.
+             * @default 0
+             */
+            for_ms: number;
+        };
+        /** @description What callers saw. */
+        ChaosReport: {
+            /** @description The drill's name. */
+            id: string;
+            /** @description What was asked for. */
+            plan: components["schemas"]["ChaosPlan"];
+            /** @description `running`, or why it ended: `time`, `stopped`, `abandoned`. */
+            state: string;
+            /**
+             * Format: uint64
+             * @description How long it has run, in milliseconds.
+             */
+            ran_ms: number;
+            /** @description What was done to upstream requests, and how often. */
+            injected: {
+                [key: string]: number;
+            };
+            /**
+             * Format: uint64
+             * @description Calls that ended while the drill went on or after it, if they began in it.
+             */
+            requests: number;
+            /**
+             * Format: uint64
+             * @description Calls that were answered whole.
+             */
+            ok: number;
+            /** @description Calls that failed, by kind of error. */
+            errors: {
+                [key: string]: number;
+            };
+            /**
+             * Format: uint64
+             * @description Of those that failed, the ones that had begun to answer.
+             */
+            broken_off: number;
+            /**
+             * Format: uint64
+             * @description Calls that their callers gave up.
+             */
+            cancelled: number;
+            /**
+             * Format: uint64
+             * @description Calls that another target than the first answered.
+             */
+            fallbacks: number;
+            /**
+             * Format: uint64
+             * @description Upstream requests beyond one for each answered call.
+             */
+            further_attempts: number;
+            /** @description From call to first content, of those that had some. */
+            first_content_ms: components["schemas"]["Percentiles2"];
+            /** @description From call to the end of the answer, of those that were answered whole. */
+            whole_ms: components["schemas"]["Percentiles2"];
+        };
         /** @description How a check stands. */
         CheckState: "ok" | "warn" | "fail";
+        /** @description Calls of one class. */
+        ClassRow: {
+            /**
+             * Format: uint64
+             * @description Whole answers.
+             */
+            answered: number;
+            /** @description Whole answers and their tokens a second. */
+            throughput: components["schemas"]["Rate"];
+            /** @description From the call to the first content, in milliseconds. */
+            ttft_ms: components["schemas"]["Percentiles"];
+            /** @description From the call to the end of its answer, in milliseconds. */
+            total_ms: components["schemas"]["Percentiles"];
+        };
         /** @description Is a text a valid configuration? */
         ConfigCheck: {
             /** @description It is. */
@@ -2203,6 +3505,30 @@ export interface components {
         };
         /** @description Yes, a question, or no. */
         Decision: "allow" | "ask" | "deny";
+        /** @description A choice and what it depended on: the same inputs and seed give the same order. */
+        Decision2: {
+            /** @description When it was made. */
+            at: string;
+            /** @description The seed, 16 hexadecimal digits. */
+            seed: string;
+            /** @description What was known. */
+            inputs: components["schemas"]["Inputs"];
+            /** @description The targets, first choice first. */
+            order: string[];
+        };
+        /** @description What another list changes. */
+        Difference: {
+            /** @description Models that only the new list knows. */
+            added: string[];
+            /** @description Models that only the old list knows. */
+            removed: string[];
+            /** @description Prices that change, the greatest change first. */
+            prices: components["schemas"]["PriceChange"][];
+            /** @description Models whose context, output limit or abilities change. */
+            limits: string[];
+        };
+        /** @description What rows are about. */
+        Dimension: "route" | "model" | "provider" | "agent" | "team";
         /** @description One check of the installation. */
         DoctorCheck: {
             /** @description What was looked at. */
@@ -2246,6 +3572,13 @@ export interface components {
         };
         /** @description Kinds of evidence. */
         EvidenceAction: "read" | "wrote" | "sent" | "ran" | "fetched";
+        /** @description By how much percentiles are over the objective; zero where they keep it. */
+        Excess: {
+            /** @description First content, in milliseconds. */
+            ttft_ms: components["schemas"]["Percentiles"];
+            /** @description Per output token, in milliseconds. */
+            tpot_ms: components["schemas"]["Percentiles"];
+        };
         /** @description How one call was decided. */
         Explanation: {
             /** @description The route, or the target asked for by name. */
@@ -2258,6 +3591,8 @@ export interface components {
             candidates: components["schemas"]["Candidate"][];
             /** @description The upstream requests, in order. */
             attempts: components["schemas"]["AttemptRecord"][];
+            /** @description The choice with everything it depended on. */
+            decision: components["schemas"]["Decision2"];
         };
         /** @description A small fact of the journal, the same for everyone who may see its turn. */
         Fact: {
@@ -2284,10 +3619,91 @@ export interface components {
              */
             cursor?: number | null;
         };
+        /** @description What is said of an answer. */
+        Feedback: {
+            /** @description What. */
+            signal: components["schemas"]["Signal"];
+        };
+        /** @description What became of a word on an answer. */
+        FeedbackTaken: {
+            /** @description The call. */
+            request: string;
+            /** @description It was an answer of a rollout, which has learnt of it. */
+            taken: boolean;
+        };
+        /** @description One gate. */
+        GateStatus: {
+            /** @description What it is about. */
+            measure: components["schemas"]["Measure"];
+            /**
+             * Format: double
+             * @description As configured.
+             */
+            limit: number;
+            /** @description Where it stands. */
+            standing: components["schemas"]["Standing"];
+            /**
+             * Format: double
+             * @description The candidate's value; seconds for times, US dollars for cost, a share for errors and parity.
+             */
+            candidate: number | null;
+            /**
+             * Format: double
+             * @description The incumbent's.
+             */
+            incumbent: number | null;
+            /**
+             * Format: double
+             * @description How far the evidence is on the way to showing that it is kept, from 0 to 1.
+             */
+            towards_met: number;
+            /**
+             * Format: double
+             * @description The same for showing that it is broken.
+             */
+            towards_broken: number;
+        };
+        /** @description One name that can be asked in a Gemini path. */
+        GeminiModel: {
+            /** @description `models/` and the name. */
+            name: string;
+            /** @description The name. */
+            displayName: string;
+            /** @description Always `1`. */
+            version: string;
+            /** @description What can be asked of it. */
+            supportedGenerationMethods: string[];
+        };
+        /** @description What can be asked, in the shape of Gemini's list. */
+        GeminiModelList: {
+            /** @description Routes, agents and models. */
+            models: components["schemas"]["GeminiModel"][];
+        };
         /** @description The process's own state. */
         Health: {
             /** @description `ok` or `ready`. */
             status: string;
+        };
+        /** @description Everything a choice depends on, beside its seed. */
+        Inputs: {
+            /** @description How to pick. */
+            strategy: components["schemas"]["Strategy"];
+            /** @description What `adaptive` weighs. */
+            weights: components["schemas"]["WeightsConfig"];
+            /** @description Whether a full window sends a request on. */
+            when_full: components["schemas"]["WhenFull"];
+            /**
+             * Format: double
+             * @description The share of answers within the objective that `cost` asks for; absent without an objective.
+             */
+            objective_share: number | null;
+            /**
+             * Format: uint64
+             * @description Estimated tokens of the request.
+             */
+            input_tokens: number;
+            /** @description The targets, in the order of the configuration. */
+            targets: components["schemas"]["Known"][];
         };
         /** @description A key in a list. */
         KeyLine: {
@@ -2312,6 +3728,73 @@ export interface components {
             /** @description RFC 3339, if it was revoked. */
             revoked_at: string | null;
         };
+        /** @description What was known of one target. */
+        Known: {
+            /** @description Its breaker. */
+            breaker: components["schemas"]["BreakerState"];
+            /** @description It has what the request needs, as far as is known. */
+            is_able: boolean;
+            /**
+             * Format: double
+             * @description Its weight.
+             */
+            weight: number;
+            /**
+             * Format: double
+             * @description Average time to first content, in milliseconds; absent while nothing was measured.
+             */
+            ttft_ms: number | null;
+            /**
+             * Format: double
+             * @description Average time per output token after the first, in milliseconds.
+             */
+            tpot_ms: number | null;
+            /**
+             * Format: uint32
+             * @description Requests under way.
+             */
+            in_flight: number;
+            /**
+             * Format: uint32
+             * @description Requests its congestion window allows at once.
+             */
+            window: number;
+            /**
+             * Format: double
+             * @description Share of requests that failed lately.
+             */
+            failing: number;
+            /**
+             * Format: double
+             * @description Share of answers within the route's objective; absent while nothing was measured.
+             */
+            attained: number | null;
+            /**
+             * Format: double
+             * @description Pico-dollars an input token; absent when the price is not known.
+             */
+            input_price: number | null;
+            /**
+             * Format: double
+             * @description Pico-dollars an input token that comes from the provider's cache.
+             */
+            cached_price: number | null;
+            /**
+             * Format: double
+             * @description Pico-dollars an output token.
+             */
+            output_price: number | null;
+            /**
+             * Format: double
+             * @description Share of input tokens that came from the cache lately.
+             */
+            cache_hits: number;
+            /**
+             * Format: double
+             * @description Tokens of an answer lately; absent while nothing was measured.
+             */
+            output_tokens: number | null;
+        };
         /** @description The state of the local models. */
         LocalModels: {
             /** @description `installed` or `absent`. */
@@ -2321,6 +3804,8 @@ export interface components {
             /** @description The one that is used unless another is configured. */
             default: string;
         };
+        /** @description What a gate is about. */
+        Measure: "errors" | "ttft_p95" | "tpot_p95" | "cost" | "parity";
         /** @description One message of a session. */
         MessageView: {
             /**
@@ -2364,11 +3849,17 @@ export interface components {
             id: string;
             /** @description `model`. */
             object: string;
+            /** @description `model`, for Anthropic's clients. */
+            type: string;
+            /** @description The name again, for Anthropic's clients. */
+            display_name: string;
             /**
              * Format: uint64
              * @description Always 0: nobody knows.
              */
             created: number;
+            /** @description The same as a time. */
+            created_at: string;
             /** @description `steward`. */
             owned_by: string;
         };
@@ -2405,12 +3896,18 @@ export interface components {
             /** @description The items. */
             items: components["schemas"]["ModelLine"][];
         };
-        /** @description What can be asked as `model`, in the shape of OpenAI's list. */
+        /** @description What can be asked as `model`, in the shape of OpenAI's list with Anthropic's fields beside it. */
         ModelList: {
             /** @description `list`. */
             object: string;
             /** @description Routes, agents and models. */
             data: components["schemas"]["ModelId"][];
+            /** @description Always false: the list is whole. */
+            has_more: boolean;
+            /** @description The first name. */
+            first_id: string | null;
+            /** @description The last name. */
+            last_id: string | null;
         };
         NewKey: {
             /** @description Its name. */
@@ -2429,6 +3926,190 @@ export interface components {
         NewPassword: {
             /** @description The password. */
             password: string;
+        };
+        /** @description What a route wants of an answer. */
+        Objective: {
+            /**
+             * Format: double
+             * @description First content within this, in milliseconds.
+             */
+            ttft_ms: number | null;
+            /**
+             * Format: double
+             * @description Time per output token, in milliseconds.
+             */
+            tpot_ms: number | null;
+            /**
+             * Format: double
+             * @description The share of calls that must keep both.
+             */
+            share: number;
+        };
+        /** @description Percentiles; absent without values. */
+        Percentiles: {
+            /**
+             * Format: double
+             * @description Half are below.
+             */
+            p50: number | null;
+            /**
+             * Format: double
+             * @description 95 of 100 are below.
+             */
+            p95: number | null;
+            /**
+             * Format: double
+             * @description 99 of 100 are below.
+             */
+            p99: number | null;
+        };
+        /** @description Waits, in milliseconds. */
+        Percentiles2: {
+            /**
+             * Format: uint64
+             * @description Half waited no longer.
+             */
+            p50: number;
+            /**
+             * Format: uint64
+             * @description 95 of 100 waited no longer.
+             */
+            p95: number;
+            /**
+             * Format: uint64
+             * @description 99 of 100 waited no longer.
+             */
+            p99: number;
+            /**
+             * Format: uint64
+             * @description The longest wait.
+             */
+            max: number;
+        };
+        /** @description How everything performs. */
+        Performance: {
+            /** @description When it was asked. */
+            at: string;
+            /**
+             * Format: double
+             * @description How far back it looks, in seconds.
+             */
+            window_s: number;
+            /** @description What rows are about. */
+            by: components["schemas"]["Dimension"];
+            /** @description By name. */
+            rows: components["schemas"]["PerformanceRow"][];
+        };
+        /** @description How one route, model, provider, agent or team performs. */
+        PerformanceRow: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: uint64
+             * @description Calls that ended.
+             */
+            requests: number;
+            /**
+             * Format: uint64
+             * @description Of these, with a whole answer.
+             */
+            answered: number;
+            /**
+             * Format: uint64
+             * @description Of these, given up by the caller.
+             */
+            cancelled: number;
+            /** @description Of these, with an error, by its kind. */
+            failed: {
+                [key: string]: number;
+            };
+            /** @description Fallbacks to the next target, by cause. */
+            fallbacks: {
+                [key: string]: number;
+            };
+            /** @description From the call to the first content, in milliseconds. */
+            ttft_ms: components["schemas"]["Percentiles"];
+            /** @description Per output token after the first, in milliseconds. */
+            tpot_ms: components["schemas"]["Percentiles"];
+            /** @description Between two pieces of content, in milliseconds. */
+            itl_ms: components["schemas"]["Percentiles"];
+            /** @description From the call to the end of its answer, in milliseconds. */
+            total_ms: components["schemas"]["Percentiles"];
+            /** @description Of that, inside Steward, in milliseconds. */
+            overhead_ms: components["schemas"]["Percentiles"];
+            /** @description Output tokens a second of one answer. */
+            tps: components["schemas"]["Percentiles"];
+            /** @description Whole answers and their tokens. */
+            throughput: components["schemas"]["Rate"];
+            /** @description Answers that met every objective of their route, and their tokens. */
+            goodput: components["schemas"]["Rate"];
+            /**
+             * Format: double
+             * @description Goodput over throughput, by requests; absent without answers.
+             */
+            goodput_ratio: number | null;
+            /**
+             * Format: double
+             * @description The share of calls that met every objective of their route. Calls given up or refused for their own fault do not count.
+             */
+            attainment: number | null;
+            /** @description What the route wants; absent where it wants nothing, and for rows about something else. */
+            objective: components["schemas"]["Objective"] | null;
+            /** @description By how much times are over the objective. */
+            excess: components["schemas"]["Excess"] | null;
+            /** @description Until the first content, from its sending. */
+            prefill: components["schemas"]["Stage"];
+            /** @description From the first to the last content. */
+            decode: components["schemas"]["Stage"];
+            /** @description Calls someone waits for. */
+            interactive: components["schemas"]["ClassRow"];
+            /** @description The house's own work and calls marked `service_tier: batch` or `flex`. */
+            batch: components["schemas"]["ClassRow"];
+            /** @description Tokens by type. */
+            tokens: {
+                [key: string]: number;
+            };
+            /**
+             * Format: decimal
+             * @description What was booked, in US dollars.
+             */
+            cost_usd: string;
+        };
+        /** @description Where a rollout stands. */
+        Phase: "running" | "held" | "promoted" | "rolled_back";
+        /** @description What is believed of an arm's mean reward. */
+        Posterior: {
+            /**
+             * Format: double
+             * @description Its expectation.
+             */
+            mean: number;
+            /**
+             * Format: double
+             * @description Its standard deviation.
+             */
+            deviation: number;
+            /**
+             * Format: double
+             * @description Calls it rests on, older ones counted less.
+             */
+            weight: number;
+        };
+        /** @description One price that changes. */
+        PriceChange: {
+            /** @description `provider/model`. */
+            model: string;
+            /** @description Which price, as in the configuration. */
+            price: string;
+            /** @description In US dollars a million tokens, or for one image or request; absent where none was known. */
+            before_usd: string | null;
+            /** @description The same afterwards. */
+            after_usd: string | null;
+            /**
+             * Format: double
+             * @description By how much it changes, in percent of what it was; absent where it was nothing or unknown.
+             */
+            percent: number | null;
         };
         /** @description A provider. */
         ProviderLine: {
@@ -2476,6 +4157,19 @@ export interface components {
             /** @description `installed`. */
             state: string;
         };
+        /** @description How much in a second. */
+        Rate: {
+            /**
+             * Format: double
+             * @description Requests.
+             */
+            requests_per_s: number;
+            /**
+             * Format: double
+             * @description Output tokens.
+             */
+            tokens_per_s: number;
+        };
         /** @description One line of a turn's receipt. */
         ReceiptView: {
             /** @description The call that shows it. */
@@ -2489,6 +4183,20 @@ export interface components {
             /** @description Hash, size, status. */
             detail: string;
         };
+        /** @description What another list of prices changes. */
+        RefreshedCatalogue: {
+            /** @description How a row of the ledger will name it. */
+            version: string;
+            /**
+             * Format: uint
+             * @description How many models it has.
+             */
+            models: number;
+            /** @description What changes against the prices in force. */
+            difference: components["schemas"]["Difference"];
+            /** @description Has it taken effect? */
+            applied: boolean;
+        };
         /** @description A local model that was removed. */
         RemovedModel: {
             /** @description Its name. */
@@ -2496,8 +4204,86 @@ export interface components {
             /** @description `removed`. */
             state: string;
         };
+        /** @description A choice that was computed again. */
+        Replay: {
+            /** @description The route, or the target asked for by name. */
+            route: string;
+            /** @description How it picks. */
+            strategy: components["schemas"]["Strategy"];
+            /** @description The choice as it was made. */
+            decision: components["schemas"]["Decision2"];
+            /** @description The order computed again. */
+            recomputed: string[];
+            /** @description What each target scored, in the recomputed order. */
+            scores: (number | null)[];
+            /** @description Both orders are the same. */
+            is_same: boolean;
+            /** @description The target that answered; absent while none has. */
+            chosen: string | null;
+            /** @description Why another target than the first answered, as its attempts say. */
+            attempts: components["schemas"]["AttemptRecord"][];
+        };
         /** @description What a principal may do on the surfaces, widest last but one. */
         Role: "owner" | "admin" | "operator" | "member" | "viewer" | "auditor";
+        /** @description One thing that happened to a rollout: a record for the audit. */
+        RolloutEvent: {
+            /** @description When. */
+            at: string;
+            /** @description To which route's. */
+            route: string;
+            /** @description What. */
+            action: components["schemas"]["Action"];
+            /** @description Who: a principal, or `system`. */
+            who: string;
+            /** @description Why, a sentence. */
+            why: string;
+            /**
+             * Format: double
+             * @description The candidate's share before.
+             */
+            share_before: number;
+            /**
+             * Format: double
+             * @description The candidate's share after.
+             */
+            share_after: number;
+        };
+        /** @description The kinds of rollout. */
+        RolloutKind: "blue-green" | "canary" | "champion-challenger" | "shadow";
+        /** @description A rollout as it stands. */
+        RolloutStatus: {
+            /** @description The route. */
+            route: string;
+            /** @description How it goes. */
+            kind: components["schemas"]["RolloutKind"];
+            /** @description Who is tried. */
+            candidate: string[];
+            /** @description Where it stands. */
+            phase: components["schemas"]["Phase"];
+            /**
+             * Format: double
+             * @description The candidate's share, from 0 to 1; for a shadow, of the calls that are copied.
+             */
+            share: number;
+            /** @description Since when the share is what it is. */
+            since: string;
+            /**
+             * Format: double
+             * @description A false promotion and a false rollback are each rarer than one minus this.
+             */
+            confidence: number;
+            /** @description The gates; of a bandit and of blue and green they decide nothing. */
+            gates: components["schemas"]["GateStatus"][];
+            /** @description Both arms. */
+            arms: components["schemas"]["ArmStatus"][];
+            /**
+             * Format: double
+             * @description The probability that the candidate earns more; for a bandit.
+             */
+            candidate_is_better: number | null;
+            /** @description What happened, newest last. */
+            events: components["schemas"]["RolloutEvent"][];
+        };
         /** @description A route. */
         RouteLine: {
             /** @description Its name. */
@@ -2511,6 +4297,15 @@ export interface components {
         RouteLineList: {
             /** @description The items. */
             items: components["schemas"]["RouteLine"][];
+        };
+        /** @description How a route stands. */
+        RouteStanding: {
+            /** @description Its name. */
+            name: string;
+            /** @description How it picks. */
+            strategy: components["schemas"]["Strategy"];
+            /** @description Its targets, in the order of the configuration. */
+            targets: components["schemas"]["TargetStanding"][];
         };
         /** @description How long an allowance holds. */
         Scope: "once" | "session" | "always";
@@ -2551,6 +4346,21 @@ export interface components {
             /** @description The items. */
             items: components["schemas"]["SessionLine"][];
         };
+        /** @description Which share, and why. */
+        Shift: {
+            /**
+             * Format: double
+             * @description The candidate's share, from 0 to 1.
+             */
+            share: number;
+            /**
+             * @description Why, for the record.
+             * @default
+             */
+            why: string;
+        };
+        /** @description What is learnt of an answer later. */
+        Signal: "thumb_up" | "thumb_down" | "corrected" | "tool_calls_worked" | "tool_calls_failed" | "turn_done" | "turn_failed" | "objective_missed";
         SigninByKey: {
             /** @description The key. */
             key: string;
@@ -2636,6 +4446,23 @@ export interface components {
              */
             output_tokens: number;
         };
+        /** @description One of the two stages of an answer. */
+        Stage: {
+            /** @description How long it takes, in milliseconds. */
+            ms: components["schemas"]["Percentiles"];
+            /**
+             * Format: double
+             * @description Its share of the time of both; absent without answers.
+             */
+            share: number | null;
+            /**
+             * Format: double
+             * @description Tokens read, or written, a second of this stage; absent without answers.
+             */
+            tokens_per_s: number | null;
+        };
+        /** @description Where a gate stands. */
+        Standing: "unmeasured" | "unsure" | "met" | "broken";
         /** @description One model call and its tool calls. */
         StepView: {
             /**
@@ -2682,11 +4509,69 @@ export interface components {
             status: components["schemas"]["TurnStatus"];
         };
         /** @description How a target is picked. */
-        Strategy: "priority";
+        Strategy: "priority" | "weighted" | "latency" | "cost" | "adaptive";
         /** @description Which turn took a message. */
         TakenBy: {
             /** @description The turn; absent while the message waits. */
             turn_id: string | null;
+        };
+        /** @description How a target stands. */
+        TargetStanding: {
+            /** @description `provider/model`. */
+            target: string;
+            /** @description Its breaker. */
+            breaker: components["schemas"]["BreakerState"];
+            /**
+             * Format: double
+             * @description Its weight.
+             */
+            weight: number;
+            /**
+             * Format: double
+             * @description What its strategy would score it for a short request: milliseconds for `latency`, pico-dollars for `cost`, points between 0 and 1
+             *     for `adaptive`; else none.
+             */
+            score: number | null;
+            /**
+             * Format: uint
+             * @description Its place if a call came now; 1 is the first choice.
+             */
+            rank: number;
+            /**
+             * Format: uint32
+             * @description Requests under way.
+             */
+            in_flight: number;
+            /**
+             * Format: uint32
+             * @description Requests its windows allow at once.
+             */
+            window: number;
+            /**
+             * Format: uint
+             * @description Requests that wait for room.
+             */
+            waiting: number;
+            /**
+             * Format: double
+             * @description Average time to first content, in milliseconds.
+             */
+            ttft_ms: number | null;
+            /**
+             * Format: double
+             * @description Average time per output token, in milliseconds.
+             */
+            tpot_ms: number | null;
+            /**
+             * Format: double
+             * @description Share of requests that failed lately.
+             */
+            failing: number;
+            /**
+             * Format: double
+             * @description Share of answers that met the route's objective.
+             */
+            attained: number | null;
         };
         /** @description What needs a person, runs and was spent. */
         Today: {
@@ -2929,6 +4814,35 @@ export interface components {
         };
         /** @description Where the figures of a ledger row come from. */
         UsageSource: "reported" | "estimated";
+        /** @description What an `adaptive` route weighs. Only the proportions count. */
+        WeightsConfig: {
+            /**
+             * Format: double
+             * @description How quickly it answers; 0.4 unless said.
+             * @default 0.4
+             */
+            latency: number;
+            /**
+             * Format: double
+             * @description What it costs, cache hits counted; 0.3 unless said.
+             * @default 0.3
+             */
+            cost: number;
+            /**
+             * Format: double
+             * @description How seldom it fails; 0.2 unless said.
+             * @default 0.2
+             */
+            health: number;
+            /**
+             * Format: double
+             * @description How much room its congestion window has; 0.1 unless said.
+             * @default 0.1
+             */
+            headroom: number;
+        };
+        /** @description What a request does that finds a target's window full. */
+        WhenFull: "spill" | "wait";
         /** @description Who is signed in, as the console sees it. */
         WhoAmI: {
             /** @description The user. */
@@ -2941,6 +4855,14 @@ export interface components {
             version: string;
             /** @description A password is set. */
             has_password: boolean;
+        };
+        /** @description Why an order is given; the body may be left out. */
+        Why: {
+            /**
+             * @description Why, for the record.
+             * @default
+             */
+            why: string;
         };
     };
     responses: {

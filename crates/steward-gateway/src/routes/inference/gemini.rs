@@ -20,8 +20,7 @@ use crate::server::Gateway;
 pub(crate) async fn call(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Authenticated>,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
+    (Path(path), RawQuery(query)): (Path<String>, RawQuery),
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
