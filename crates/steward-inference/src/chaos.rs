@@ -36,6 +36,8 @@ const LEASE: Duration = Duration::from_secs(10);
 /// What shall go wrong. Shares are of upstream requests, from 0 to 1, and come to 1 at most.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+// What is taken may leave fields out and what is given has them all: two shapes, so it has no name of its own in the description.
+#[schemars(inline)]
 pub struct ChaosPlan {
     /// The route, or a `provider/model` that is asked for by name.
     pub route: String,

@@ -63,7 +63,7 @@ fn the_example_of_the_contract_is_read_but_for_what_comes_later() {
 fn unknown_keys_and_words_are_refused() {
     refused("[providers.x]\nbase_ulr = \"http://a\"", "base_ulr");
     refused("[routes.x]\ntargets = []\nstrategy = \"fastest\"", "fastest");
-    refused("[routes.x]\ntargets = []\ncache = { exact = true }", "cache");
+    refused("[routes.x]\ntargets = []\ncache = { exactly = true }", "exactly");
     refused(
         "[routes.x]\ntargets = []\ntimeout = { total = \"soon\" }",
         "\"soon\" is no duration",

@@ -1949,7 +1949,55 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["ChaosPlan"];
+                    "application/json": {
+                        /**
+                         * @description The route, or a `provider/model` that is asked for by name.
+                         * @default
+                         */
+                        route?: string;
+                        /**
+                         * Format: double
+                         * @description Share that is answered with status 500.
+                         * @default 0
+                         */
+                        errors?: number;
+                        /**
+                         * Format: double
+                         * @description Share that is answered with status 429.
+                         * @default 0
+                         */
+                        rate_limit?: number;
+                        /**
+                         * Format: double
+                         * @description Share whose host's name is not found.
+                         * @default 0
+                         */
+                        dns?: number;
+                        /**
+                         * Format: double
+                         * @description Share whose answer breaks off.
+                         * @default 0
+                         */
+                        cut?: number;
+                        /**
+                         * Format: double
+                         * @description Share whose answer holds a piece that no dialect has.
+                         * @default 0
+                         */
+                        garble?: number;
+                        /**
+                         * Format: uint64
+                         * @description Every upstream request is sent this much later, in milliseconds.
+                         * @default 0
+                         */
+                        latency_ms?: number;
+                        /**
+                         * Format: uint64
+                         * @description The drill ends after this, in milliseconds.
+                         * @default 0
+                         */
+                        for_ms?: number;
+                    };
                 };
             };
             responses: {
@@ -3296,62 +3344,60 @@ export interface components {
              */
             apply: boolean;
         };
-        /** @description What shall go wrong. Shares are of upstream requests, from 0 to 1, and come to 1 at most. */
-        ChaosPlan: {
-            /**
-             * @description The route, or a `provider/model` that is asked for by name.
-             * @default
-             */
-            route: string;
-            /**
-             * Format: double
-             * @description Share that is answered with status 500.
-             * @default 0
-             */
-            errors: number;
-            /**
-             * Format: double
-             * @description Share that is answered with status 429.
-             * @default 0
-             */
-            rate_limit: number;
-            /**
-             * Format: double
-             * @description Share whose host's name is not found.
-             * @default 0
-             */
-            dns: number;
-            /**
-             * Format: double
-             * @description Share whose answer breaks off.
-             * @default 0
-             */
-            cut: number;
-            /**
-             * Format: double
-             * @description Share whose answer holds a piece that no dialect has.
-             * @default 0
-             */
-            garble: number;
-            /**
-             * Format: uint64
-             * @description Every upstream request is sent this much later, in milliseconds.
-             * @default 0
-             */
-            latency_ms: number;
-            /**
-             * Format: uint64
-             * @description The drill ends after this, in milliseconds.
-             * @default 0
-             */
-            for_ms: number;
-        };
         /** @description What callers saw. */
         ChaosReport: {
             /** @description The drill's name. */
             id: string;
             /** @description What was asked for. */
-            plan: components["schemas"]["ChaosPlan"];
+            plan: {
+                /**
+                 * @description The route, or a `provider/model` that is asked for by name.
+                 * @default
+                 */
+                route: string;
+                /**
+                 * Format: double
+                 * @description Share that is answered with status 500.
+                 * @default 0
+                 */
+                errors: number;
+                /**
+                 * Format: double
+                 * @description Share that is answered with status 429.
+                 * @default 0
+                 */
+                rate_limit: number;
+                /**
+                 * Format: double
+                 * @description Share whose host's name is not found.
+                 * @default 0
+                 */
+                dns: number;
+                /**
+                 * Format: double
+                 * @description Share whose answer breaks off.
+                 * @default 0
+                 */
+                cut: number;
+                /**
+                 * Format: double
+                 * @description Share whose answer holds a piece that no dialect has.
+                 * @default 0
+                 */
+                garble: number;
+                /**
+                 * Format: uint64
+                 * @description Every upstream request is sent this much later, in milliseconds.
+                 * @default 0
+                 */
+                latency_ms: number;
+                /**
+                 * Format: uint64
+                 * @description The drill ends after this, in milliseconds.
+                 * @default 0
+                 */
+                for_ms: number;
+            };
             /** @description `running`, or why it ended: `time`, `stopped`, `abandoned`. */
             state: string;
             /**
