@@ -9,7 +9,7 @@ use steward_domain::principal::{Principal, Surface};
 use crate::config::{Config, RuleConfig};
 use crate::policy::Policy;
 
-const ROOT: &str = "/home/a/.steward/workspaces/main";
+const ROOT: &str = "/people/a/.steward/workspaces/main";
 
 fn rule(path: &str) -> RuleConfig {
     RuleConfig {
@@ -21,7 +21,7 @@ fn rule(path: &str) -> RuleConfig {
 fn policy(config: Config) -> Policy {
     let groups = [("read", "files"), ("apply_patch", "files"), ("list", "files"), ("shell", "shell")];
     let groups = groups.map(|(tool, group)| (tool.to_owned(), group.to_owned()));
-    Policy::new(&config, HashMap::from(groups), Vec::new(), Some("/home/a".into())).unwrap()
+    Policy::new(&config, HashMap::from(groups), Vec::new(), Some("/people/a".into())).unwrap()
 }
 
 /// A call that touches files, each by the places that lead to it, written as paths below the workspace.

@@ -2,8 +2,8 @@ use steward_domain::files::Place;
 
 use super::{PathGlob, names_of};
 
-const HOME: &str = "/home/a[1]";
-const ROOT: &str = "/home/a[1]/.steward/workspaces/main";
+const HOME: &str = "/people/a[1]";
+const ROOT: &str = "/people/a[1]/.steward/workspaces/main";
 
 fn check(glob: &str, place: Place, wanted: bool) {
     let path = PathGlob::new(glob, Some(HOME)).unwrap();
@@ -34,7 +34,7 @@ fn every_way_to_write_a_rule_about_a_folder_covers_it_and_what_is_in_it() {
         "private",
         "/workspace/private/**",
         "~/.steward/workspaces/main/private/**",
-        "/home/a[[]1]/.steward/workspaces/*/private",
+        "/people/a[[]1]/.steward/workspaces/*/private",
         "**/private/**",
         "workspace/pri*",
     ] {
@@ -51,15 +51,15 @@ fn every_way_to_write_a_rule_about_a_folder_covers_it_and_what_is_in_it() {
 fn the_whole_workspace_covers_the_workspace_itself() {
     check("workspace/**", inside(""), true);
     check("workspace", inside("a/b"), true);
-    check("workspace/**", outside("/home/b/x"), false);
+    check("workspace/**", outside("/people/b/x"), false);
 }
 
 #[test]
 fn the_home_of_the_owner_is_found_by_both_of_its_spellings() {
-    for glob in ["~/.ssh/**", "/home/a[[]1]/.ssh/**"] {
+    for glob in ["~/.ssh/**", "/people/a[[]1]/.ssh/**"] {
         check(glob, outside("~/.ssh/id"), true);
-        check(glob, outside("/home/a[1]/.ssh/id"), true);
-        check(glob, outside("/home/b/.ssh/id"), false);
+        check(glob, outside("/people/a[1]/.ssh/id"), true);
+        check(glob, outside("/people/b/.ssh/id"), false);
         check(glob, inside(".ssh/id"), false);
     }
 }

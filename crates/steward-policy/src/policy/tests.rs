@@ -8,7 +8,7 @@ use steward_domain::principal::{Principal, Surface};
 use super::Policy;
 use crate::config::{Config, RuleConfig};
 
-const HOME: &str = "/home/a";
+const HOME: &str = "/people/a";
 
 fn policy(config: Config) -> Policy {
     let groups = [
@@ -185,7 +185,7 @@ fn key_stores_and_stewards_home_are_refused_whatever_the_rules_say() {
         default: Some(Decision::Allow),
         ..Config::default()
     });
-    for path in ["~/.ssh/id_rsa", "/home/a/.gnupg/x", "../../vault.age", "/x/.steward/steward.db"] {
+    for path in ["~/.ssh/id_rsa", "/people/a/.gnupg/x", "../../vault.age", "/x/.steward/steward.db"] {
         check(&policy, &request("read", Effect::Reads, json!({"path": path})), Decision::Deny);
     }
 }
