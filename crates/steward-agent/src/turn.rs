@@ -260,6 +260,7 @@ impl Loop<'_> {
             principal: self.turn.principal.clone(),
             request: request.clone(),
             key: None,
+            team: None,
             agent: Some(self.turn.agent.clone()),
             session: Some(self.turn.session.clone()),
             turn: Some((self.turn.id.clone(), step)),

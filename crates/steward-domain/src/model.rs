@@ -147,12 +147,24 @@ pub struct Caller {
     pub request: RequestId,
     /// The key used, on the gateway.
     pub key: Option<KeyId>,
+    /// The team that the key or user belongs to, where that is known.
+    pub team: Option<String>,
     /// The agent, in a turn.
     pub agent: Option<AgentName>,
     /// The session, in a turn.
     pub session: Option<SessionId>,
     /// The turn and its step, in a turn.
     pub turn: Option<(TurnId, u32)>,
+}
+
+impl Caller {
+    /// Whose calls may share answers with this one: the team's, else the principal's own.
+    pub fn tenant(&self) -> String {
+        match &self.team {
+            Some(team) => format!("team:{team}"),
+            None => self.principal.to_string(),
+        }
+    }
 }
 
 /// One thing that happens while a model answers.

@@ -107,21 +107,16 @@ impl KeyRing {
         self.keys.iter()
     }
 
-    /// Is any key for certain teams only?
-    pub(crate) fn has_team_scopes(&self) -> bool {
-        self.keys.iter().any(|key| !key.teams.is_empty())
-    }
-
     /// A key for the next call, by weight among those that are ready. `queue` tells how many wait for the key at a position, `None`
     /// when it has room.
-    pub(crate) fn pick(&self, caller: &Caller, team: Option<&str>, now: Timestamp, queue: impl Fn(usize) -> Option<usize>) -> Pick {
+    pub(crate) fn pick(&self, caller: &Caller, now: Timestamp, queue: impl Fn(usize) -> Option<usize>) -> Pick {
         if self.keys.is_empty() {
             return Pick::None("no key is configured");
         }
         let now_us = now.as_microsecond();
         let mut found = Found::default();
         for (position, key) in self.keys.iter().enumerate() {
-            if !key.serves(caller, team) {
+            if !key.serves(caller) {
                 continue;
             }
             found.is_allowed = true;
@@ -213,11 +208,11 @@ impl ProviderKey {
         matches!(self.readiness(now.as_microsecond()), Readiness::Ready)
     }
 
-    fn serves(&self, caller: &Caller, team: Option<&str>) -> bool {
+    fn serves(&self, caller: &Caller) -> bool {
         let agent = caller.agent.as_ref().map(|agent| agent.as_str());
         let is_within =
             |scope: &[String], name: Option<&str>| scope.is_empty() || name.is_some_and(|name| scope.iter().any(|one| one == name));
-        is_within(&self.agents, agent) && is_within(&self.teams, team)
+        is_within(&self.agents, agent) && is_within(&self.teams, caller.team.as_deref())
     }
 
     fn readiness(&self, now_us: i64) -> Readiness {

@@ -59,9 +59,6 @@ use live::Live;
 use outcome::Failures;
 use rollouts::Rollouts;
 
-/// Tells the team of a caller, for keys that are scoped to teams.
-pub type TeamOf = Arc<dyn Fn(&Caller) -> Option<String> + Send + Sync>;
-
 /// What a router is made of.
 pub struct RouterParts {
     /// Providers, routes and local models.
@@ -70,8 +67,6 @@ pub struct RouterParts {
     pub meter: Arc<dyn Meter>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Tells teams; without it, keys scoped to teams serve nobody.
-    pub team_of: Option<TeamOf>,
 }
 
 /// Why there is no router.
@@ -96,7 +91,6 @@ pub(crate) struct Shared {
     pub(crate) http: HttpProvider,
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) team_of: Option<TeamOf>,
     pub(crate) tracker: TaskTracker,
     pub(crate) chaos: Chaos,
     pub(crate) measures: Arc<Measures>,
@@ -123,7 +117,6 @@ impl Router {
                 http: HttpProvider::new()?,
                 meter: parts.meter,
                 clock: parts.clock,
-                team_of: parts.team_of,
                 tracker: TaskTracker::new(),
                 chaos: Chaos::default(),
                 measures,

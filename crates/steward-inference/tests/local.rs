@@ -43,6 +43,7 @@ fn caller() -> Caller {
         principal: Principal::System,
         request: RequestId::generate(),
         key: None,
+        team: None,
         agent: None,
         session: None,
         turn: None,

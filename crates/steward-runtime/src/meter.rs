@@ -53,7 +53,7 @@ impl LedgerMeter {
             at: self.clock.now(),
             principal: caller.principal.clone(),
             user: user_of(&caller.principal),
-            team: None,
+            team: caller.team.clone(),
             agent: caller.agent.clone(),
             session: caller.session.clone(),
             turn: caller.turn.as_ref().map(|(turn, _)| turn.clone()),

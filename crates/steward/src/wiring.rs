@@ -79,7 +79,6 @@ impl House {
             tables,
             meter,
             clock: Arc::clone(&clock),
-            team_of: None,
         })?);
         let kept = router.keep_rollouts(Arc::new(StoredRollouts(store.clone()))).await;
         kept.map_err(|problem| anyhow::anyhow!("the rollouts cannot be read: {problem}"))?;

@@ -163,6 +163,7 @@ fn model_caller(caller: &Authenticated, request: &RequestId) -> Caller {
         principal: caller.identity.principal.clone(),
         request: request.clone(),
         key: caller.identity.key.clone(),
+        team: caller.identity.team.clone(),
         agent: None,
         session: None,
         turn: None,

@@ -12,6 +12,7 @@ fn caller(agent: Option<&str>) -> Caller {
         principal: Principal::System,
         request: RequestId::generate(),
         key: None,
+        team: None,
         agent: agent.map(AgentName::from),
         session: None,
         turn: None,
@@ -23,7 +24,7 @@ fn ring(text: &str) -> KeyRing {
 }
 
 fn picked(ring: &KeyRing, now: Timestamp) -> String {
-    match ring.pick(&caller(None), None, now, |_| None) {
+    match ring.pick(&caller(None), now, |_| None) {
         Pick::Key(_, key) => key.value().expose().clone(),
         Pick::Full(position) => format!("full {position}"),
         Pick::Wait(wait) => format!("wait {}", wait.as_secs()),
@@ -57,8 +58,12 @@ fn a_cooling_key_steps_aside() {
 fn a_scoped_key_serves_only_its_scope() {
     let ring = ring("keys = [{ value = \"a\", agents = [\"main\"] }, { value = \"t\", teams = [\"support\"] }]");
     assert_eq!(picked(&ring, at(0)), "this caller may use no key");
-    assert!(matches!(ring.pick(&caller(Some("main")), None, at(0), |_| None), Pick::Key(_, key) if key.value().expose() == "a"));
-    assert!(matches!(ring.pick(&caller(None), Some("support"), at(0), |_| None), Pick::Key(_, key) if key.value().expose() == "t"));
+    assert!(matches!(ring.pick(&caller(Some("main")), at(0), |_| None), Pick::Key(_, key) if key.value().expose() == "a"));
+    let of_team = Caller {
+        team: Some("support".to_owned()),
+        ..caller(None)
+    };
+    assert!(matches!(ring.pick(&of_team, at(0), |_| None), Pick::Key(_, key) if key.value().expose() == "t"));
 }
 
 #[test]
@@ -73,7 +78,7 @@ fn a_new_configuration_keeps_what_is_known_of_a_key() {
 #[test]
 fn a_key_without_room_steps_aside_and_the_shortest_queue_is_told() {
     let ring = ring("api_keys = [\"a\", \"b\", \"c\"]");
-    let pick = |queues: [Option<usize>; 3]| ring.pick(&caller(None), None, at(0), move |position| queues[position]);
+    let pick = |queues: [Option<usize>; 3]| ring.pick(&caller(None), at(0), move |position| queues[position]);
     for _ in 0..20 {
         assert!(matches!(pick([Some(0), None, Some(2)]), Pick::Key(1, _)));
     }

@@ -106,9 +106,9 @@ impl TargetMeasures {
     }
 
     /// The series of a caller.
-    pub(crate) fn of(&self, caller: &Caller, team: Option<&str>) -> Arc<Series> {
+    pub(crate) fn of(&self, caller: &Caller) -> Arc<Series> {
         let agent = caller.agent.as_ref().map_or("", |agent| agent.as_str());
-        let team = team.unwrap_or_default();
+        let team = caller.team.as_deref().unwrap_or_default();
         if agent.is_empty() && team.is_empty() {
             return Arc::clone(self.plain.get_or_init(|| self.find(agent, team)));
         }

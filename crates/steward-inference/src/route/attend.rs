@@ -122,10 +122,7 @@ impl Asked {
     fn scope(&self, arm: Arm) -> [String; 3] {
         let tenant = match self.extras.cache.scope {
             CacheScope::Route => String::new(),
-            CacheScope::Tenant => {
-                let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller));
-                team.map_or_else(|| self.caller.principal.to_string(), |team| format!("team:{team}"))
-            }
+            CacheScope::Tenant => self.caller.tenant(),
         };
         let answers = match (arm, &self.extras.rollout) {
             (Arm::Candidate, Some(trial)) => trial.config.candidate.join(" "),

@@ -131,8 +131,7 @@ impl BillParts {
             total_ms: ms_since(self.shared.clock.now(), self.started_at),
         };
         let cost = self.shared.meter.settle(call).await;
-        let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller));
-        if let Some(series) = self.route.series_of(&self.target, &self.caller, team.as_deref()) {
+        if let Some(series) = self.route.series_of(&self.target, &self.caller) {
             series.booked(&usage, cost);
         }
         cost

@@ -47,7 +47,7 @@ struct Told {
 
 /// The one upstream call of all who ask the same at the same time.
 pub(crate) fn join(shared: &Arc<Shared>, plan: Arc<Plan>, request: ModelRequest, caller: Caller) -> BoxStream<'static, ModelEvent> {
-    let Some(key) = key_of(shared, &plan, &request, &caller) else {
+    let Some(key) = key_of(&plan, &request, &caller) else {
         return shared.call(plan, request, caller);
     };
     match shared.flights.board(&key, &caller.request) {
@@ -254,9 +254,8 @@ fn for_free(event: ModelEvent) -> ModelEvent {
 }
 
 /// What makes two calls the same: the tenant, the agent, whose keys may differ, the route and every word of the request.
-fn key_of(shared: &Shared, plan: &Plan, request: &ModelRequest, caller: &Caller) -> Option<Key> {
-    let team = shared.team_of.as_ref().and_then(|team_of| team_of(caller));
-    let tenant = team.map_or_else(|| caller.principal.to_string(), |team| format!("team:{team}"));
+fn key_of(plan: &Plan, request: &ModelRequest, caller: &Caller) -> Option<Key> {
+    let tenant = caller.tenant();
     let agent = caller.agent.as_ref().map_or("", |agent| agent.as_str());
     let mut digest = Hashing(Sha256::new());
     for part in [tenant.as_str(), agent, plan.name.as_str()] {

@@ -53,8 +53,7 @@ impl Router {
             return None;
         };
         let now = self.shared.clock.now();
-        let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(caller));
-        let key = match provider.keys.pick(caller, team.as_deref(), now, |_| None) {
+        let key = match provider.keys.pick(caller, now, |_| None) {
             Pick::Key(_, key) => Some(key),
             _ if endpoint.auth.wants_key() => return None,
             _ => None,

@@ -80,14 +80,12 @@ impl Router {
 impl Call {
     /// The counters of this caller at a target.
     pub(crate) fn series(&self, target: &Target) -> Arc<Series> {
-        let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller));
-        target.measures.of(&self.caller, team.as_deref())
+        target.measures.of(&self.caller)
     }
 
     /// The call ends without any content.
     pub(crate) fn measure_failure(&mut self, error: &ModelError) {
-        let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller));
-        if let Some(series) = self.plan.series_of(&error.target, &self.caller, team.as_deref()) {
+        if let Some(series) = self.plan.series_of(&error.target, &self.caller) {
             series.ended(Outcome::Failed(error.kind));
         }
         self.end_span(None, Some(kind_name(error.kind)));
@@ -102,8 +100,7 @@ impl Call {
 
     /// Another target goes on with an answer that broke off.
     pub(crate) fn fell_back(&self, target: &str, kind: ModelErrorKind) {
-        let team = self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller));
-        if let Some(series) = self.plan.series_of(target, &self.caller, team.as_deref()) {
+        if let Some(series) = self.plan.series_of(target, &self.caller) {
             series.fell_back(FallbackCause::Failed(kind));
         }
     }

@@ -107,13 +107,8 @@ impl Call {
         if !endpoint.auth.wants_key() {
             return Err(Keyless);
         }
-        let team = provider
-            .keys
-            .has_team_scopes()
-            .then(|| self.shared.team_of.as_ref().and_then(|team_of| team_of(&self.caller)))
-            .flatten();
         let queue = |position: usize| target.lanes.get(position).and_then(|lane| queue_of(lane));
-        Ok(provider.keys.pick(&self.caller, team.as_deref(), self.shared.clock.now(), queue))
+        Ok(provider.keys.pick(&self.caller, self.shared.clock.now(), queue))
     }
 }
 

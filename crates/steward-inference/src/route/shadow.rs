@@ -52,6 +52,7 @@ impl Shadow {
             principal: Principal::System,
             request: id.clone(),
             key: None,
+            team: None,
             agent: None,
             session: None,
             turn: None,

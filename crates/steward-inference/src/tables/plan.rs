@@ -127,9 +127,9 @@ impl Plan {
     }
 
     /// The counters of a target of this route, by its name; those of its first target when it has no such target.
-    pub(crate) fn series_of(&self, target: &str, caller: &Caller, team: Option<&str>) -> Option<Arc<Series>> {
+    pub(crate) fn series_of(&self, target: &str, caller: &Caller) -> Option<Arc<Series>> {
         let named = self.targets.iter().find(|known| *known.name == *target);
-        named.or(self.targets.first()).map(|target| target.measures.of(caller, team))
+        named.or(self.targets.first()).map(|target| target.measures.of(caller))
     }
 
     /// What is known of the targets at this moment, for a choice among them.

@@ -146,7 +146,6 @@ impl Bench {
             tables: tables(config, HashMap::new()),
             meter: Arc::clone(&ledger) as Arc<dyn Meter>,
             clock,
-            team_of: None,
         };
         let router = Router::new(parts).unwrap();
         Bench { router, ledger }
@@ -226,6 +225,7 @@ pub(super) fn caller() -> Caller {
         principal: Principal::System,
         request: RequestId::generate(),
         key: None,
+        team: None,
         agent: None,
         session: None,
         turn: None,

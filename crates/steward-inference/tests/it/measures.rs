@@ -53,12 +53,15 @@ async fn one_steady_answer(config: &str) -> (Router, FakeClock) {
         tables: tables(config, HashMap::from([("local/steady".to_owned(), model)])),
         meter: Arc::new(Ledger::default()),
         clock: Arc::new(clock.clone()),
-        team_of: Some(Arc::new(|_| Some("red".to_owned()))),
     })
     .unwrap();
     router.measures().spans.set(TraceSettings { share: 1.0 });
     let request = ModelRequest::new("default", vec![Message::text(Role::User, "hi")]);
-    let mut events = router.stream(request, caller());
+    let of_team = Caller {
+        team: Some("red".to_owned()),
+        ..caller()
+    };
+    let mut events = router.stream(request, of_team);
     let call = async {
         while let Some(event) = events.next().await {
             if matches!(event, ModelEvent::Finished(_)) {

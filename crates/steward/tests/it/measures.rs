@@ -8,7 +8,7 @@ use steward_testkit::script::{Reply, Script};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::house::{House, until};
+use crate::house::{House, answer, until};
 
 /// What a sink was sent: path, `idempotency-key`, body.
 type Sent = (String, String, Value);
@@ -135,6 +135,21 @@ async fn calls_are_measured_as_text_as_json_and_at_the_terminal() {
     assert!(table.stdout.lines().any(|line| line.starts_with("default  3")), "{table:?}");
     let (status, refused) = house_get(&house, "/api/performance?window=1h").await;
     assert_eq!(status, 400, "{refused}");
+}
+
+#[tokio::test]
+async fn a_call_with_the_key_of_a_team_is_measured_and_booked_for_the_team() {
+    let house = house("").await;
+    let made = house.steward(&["keys", "create", "of-red", "--team", "red", "--json"]).await.json();
+    let body = json!({"model": "default", "messages": [{"role": "user", "content": "hi"}]});
+    let request = house.request_as(made["key"].as_str().unwrap(), Method::POST, "/v1/chat/completions");
+    let (status, answered) = answer(request.json(&body)).await;
+    assert_eq!(status, 200, "{answered}");
+    until("the call is booked", async || house.get("/api/spend?by=team").await["calls"] == 1).await;
+    let row = house.get("/api/spend?by=team").await["rows"][0].clone();
+    assert_eq!((&row["name"], &row["calls"]), (&json!("red"), &json!(1)), "{row}");
+    let performance = house.get("/api/performance?by=team&window=5m").await;
+    assert_eq!(performance["rows"][0]["name"], "red", "{performance}");
 }
 
 async fn house_get(house: &House, path: &str) -> (u16, Value) {

@@ -26,11 +26,12 @@ impl Scene {
             principal: Principal::System,
             request: RequestId::generate(),
             key: None,
+            team: None,
             agent: None,
             session: None,
             turn: None,
         };
-        let series = TargetMeasures::new(&measures, "default", &"a/m".into()).of(&caller, None);
+        let series = TargetMeasures::new(&measures, "default", &"a/m".into()).of(&caller);
         measures.tick(Timestamp::UNIX_EPOCH);
         Scene {
             measures,

@@ -22,11 +22,12 @@ fn series(measures: &Arc<Measures>, target: &str, agent: &str) -> Arc<Series> {
         principal: Principal::System,
         request: RequestId::generate(),
         key: None,
+        team: None,
         agent: (!agent.is_empty()).then(|| AgentName::from(agent)),
         session: None,
         turn: None,
     };
-    TargetMeasures::new(measures, "default", &target.into()).of(&caller, None)
+    TargetMeasures::new(measures, "default", &target.into()).of(&caller)
 }
 
 fn answered(series: &Series, ttft_s: f64, is_good: bool) {

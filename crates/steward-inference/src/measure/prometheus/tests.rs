@@ -20,11 +20,12 @@ fn text() -> String {
         principal: Principal::System,
         request: RequestId::generate(),
         key: None,
+        team: Some("red".to_owned()),
         agent: Some(AgentName::from("li\"ne\nbreak\\")),
         session: None,
         turn: None,
     };
-    let series = TargetMeasures::new(&measures, "default", &"a/m".into()).of(&caller, Some("red"));
+    let series = TargetMeasures::new(&measures, "default", &"a/m".into()).of(&caller);
     for ttft in [0.003, 0.2, 0.2, 99.0] {
         series.times.ttft.record(ttft);
         series.ended(Outcome::Ok);

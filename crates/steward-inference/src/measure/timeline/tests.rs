@@ -84,6 +84,7 @@ fn the_houses_own_work_and_flex_calls_are_batch() {
             principal,
             request: RequestId::generate(),
             key: None,
+            team: None,
             agent: None,
             session: None,
             turn: None,
