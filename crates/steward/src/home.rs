@@ -1,12 +1,13 @@
 //! The home folder: where it is, what lies in it, and how a command finds the server that runs on it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::whole_file;
 
 /// The home of one Steward.
 #[derive(Clone, Debug)]
@@ -97,18 +98,8 @@ impl Home {
 
     /// Leaves word of a running server.
     pub(crate) fn announce(&self, running: &Running) -> Result<()> {
-        let temporary = self.root.join("run.json.new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .with_context(|| format!("{} cannot be written", temporary.display()))?;
-        file.write_all(&serde_json::to_vec(running)?)?;
-        drop(file);
-        fs::rename(&temporary, self.running_file())?;
-        Ok(())
+        let file = self.running_file();
+        whole_file::write(&file, &serde_json::to_vec(running)?).with_context(|| format!("{} cannot be written", file.display()))
     }
 
     /// Takes the word back, if it is still this server's.

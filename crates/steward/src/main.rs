@@ -20,6 +20,7 @@ mod sabotage;
 mod serve;
 mod system_clock;
 mod telemetry;
+mod whole_file;
 mod wiring;
 
 use std::process::ExitCode;

@@ -31,6 +31,7 @@ use crate::default_route;
 use crate::doctor;
 use crate::failure::Failure;
 use crate::prices;
+use crate::whole_file;
 use crate::wiring::House;
 
 /// A model whose file is here and that another program must run.
@@ -321,13 +322,24 @@ fn check_config(house: &House, text: &str) -> ConfigCheck {
 /// Writes one value into the file, keeping the rest as it is written; nothing changes when the whole would be wrong.
 async fn set_config(house: &House, key: &str, value: Value) -> Result<Value, ServiceError> {
     let file = house.home.config_file();
-    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let unavailable =
+        |what: &str, error: std::io::Error| ServiceError::Unavailable(format!("{} cannot be {what}: {error}", file.display()));
+    // From reading to writing nobody else may change it, or one of two changes is lost.
+    let _alone = house.editing.lock().await;
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(unavailable("read", error)),
+    };
     let changed = crate::commands::set_in_text(&text, key, &value).map_err(failed)?;
     let configuration = Configuration::parse(&changed, &file).map_err(failed)?;
+    let before = Configuration::clone(&house.configuration.load());
     house.replace(configuration).await.map_err(failed)?;
-    let temporary = file.with_extension("toml.new");
-    let written = std::fs::write(&temporary, &changed).and_then(|()| std::fs::rename(&temporary, &file));
-    written.map_err(|error| ServiceError::Unavailable(format!("{} cannot be written: {error}", file.display())))?;
+    if let Err(error) = whole_file::write(&file, changed.as_bytes()) {
+        // What is not in the file must not be in force either.
+        house.replace(before).await.map_err(failed)?;
+        return Err(unavailable("written", error));
+    }
     Ok(json!(ConfigEntry {
         key: key.to_owned(),
         value

@@ -2,8 +2,7 @@
 //!
 //! Nothing is fetched here; a list arrives as text, and takes effect only when that is asked for.
 
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 
 use anyhow::{Context, Result};
 use steward_domain::clock::Clock;
@@ -18,6 +17,7 @@ use steward_runtime::error::ServiceError;
 use crate::home::Home;
 use crate::operations::failed;
 use crate::system_clock::SystemClock;
+use crate::whole_file;
 use crate::wiring::House;
 
 /// The list of the home, else the program's.
@@ -85,15 +85,5 @@ fn keep(home: &Home, list: &Snapshot) -> Result<()> {
             Ok(()) | Err(_) => Ok(()),
         };
     }
-    let temporary = file.with_extension("tsv.new");
-    let mut written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .with_context(|| format!("{} cannot be written", temporary.display()))?;
-    written.write_all(list.text().as_bytes())?;
-    written.sync_all()?;
-    std::fs::rename(&temporary, &file).with_context(|| format!("{} cannot be put in place", file.display()))
+    whole_file::write(&file, list.text().as_bytes()).with_context(|| format!("{} cannot be written", file.display()))
 }

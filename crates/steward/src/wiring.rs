@@ -57,6 +57,8 @@ pub(crate) struct House {
     pub(crate) facts: Arc<Facts>,
     pub(crate) bench: Arc<Bench>,
     pub(crate) configuration: ArcSwap<Configuration>,
+    /// Held by who changes the configuration file.
+    pub(crate) editing: tokio::sync::Mutex<()>,
     local: Arc<LocalModels>,
 }
 
@@ -102,6 +104,7 @@ impl House {
             facts,
             bench,
             configuration: ArcSwap::from_pointee(configuration),
+            editing: tokio::sync::Mutex::default(),
             local,
         })
     }

@@ -14,6 +14,7 @@ use crate::default_route;
 use crate::failure::{Exit, Failure};
 use crate::home::Home;
 use crate::output::{self, Form};
+use crate::whole_file;
 
 pub(crate) async fn run(home: &Home, options: Onboard, form: Form) -> Result<()> {
     if !options.non_interactive && !std::io::stdin().is_terminal() {
@@ -26,9 +27,8 @@ pub(crate) async fn run(home: &Home, options: Onboard, form: Form) -> Result<()>
     let changed = changed_configuration(home, &options)?;
     if let Some(text) = changed {
         Configuration::parse(&text, &home.config_file())?;
-        let temporary = home.config_file().with_extension("toml.new");
-        std::fs::write(&temporary, text)?;
-        std::fs::rename(temporary, home.config_file())?;
+        let file = home.config_file();
+        whole_file::write(&file, text.as_bytes()).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     let client = Client::connect(home).await?;
     let outcome = finish(&client, &options, form).await;

@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use steward_testkit::script::{Reply, Script};
 
-use crate::house::{House, until};
+use crate::house::{House, answer, until};
 
 async fn check(text: &str) -> (i32, Value) {
     let house = House::prepare(Script::default()).await;
@@ -116,4 +117,36 @@ async fn a_database_from_a_newer_version_is_refused_and_left_as_it_is() {
     assert_eq!(house.model.count(), 0);
     let answer = json!(house.home().join("steward.db-wal").metadata().map_or(0, |file| file.len()));
     assert_eq!(answer, 0, "nothing waits to be written");
+}
+
+#[tokio::test]
+async fn settings_made_at_once_are_all_kept() {
+    let house = House::start(Script::default()).await;
+    let set = |number: u32| {
+        let request = house.request_as(&house.token(), Method::PATCH, "/api/config");
+        answer(request.json(&json!({"key": format!("agents.a{number}.route"), "value": "default"})))
+    };
+    for (status, said) in futures_util::future::join_all((0..12).map(set)).await {
+        assert_eq!(status, 200, "{said}");
+    }
+    let text = house.configuration_text();
+    for number in 0..12 {
+        assert!(text.contains(&format!("[agents.a{number}]")), "{text}");
+    }
+    let left = std::fs::read_dir(house.home()).unwrap();
+    assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".new")));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_not_written_over() {
+    let house = House::start(Script::default()).await;
+    let before = house.configuration_text();
+    let file = house.home().join("steward.toml");
+    // No text, so that reading it as one fails for every user, root too.
+    let garbled = [before.as_bytes(), &[0xff, 0xfe]].concat();
+    std::fs::write(&file, &garbled).unwrap();
+    let request = house.request_as(&house.token(), Method::PATCH, "/api/config");
+    let (status, said) = answer(request.json(&json!({"key": "agents.a.route", "value": "default"}))).await;
+    assert_eq!(status, 503, "{said}");
+    assert_eq!(std::fs::read(&file).unwrap(), garbled);
 }
