@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 use steward_domain::model::ToolDefinition;
 
 use super::super::propose::{Done, Scene, Step};
-use super::{Fill, fill, names_in};
+use super::phrase::names_in;
+use super::{Fill, fill};
 
 fn tool(name: &str) -> ToolDefinition {
     let schema = match name {
