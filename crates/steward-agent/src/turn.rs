@@ -257,13 +257,10 @@ impl Loop<'_> {
 
     fn caller(&self, request: &RequestId, step: u32) -> Caller {
         Caller {
-            principal: self.turn.principal.clone(),
-            request: request.clone(),
-            key: None,
-            team: None,
             agent: Some(self.turn.agent.clone()),
             session: Some(self.turn.session.clone()),
             turn: Some((self.turn.id.clone(), step)),
+            ..Caller::new(self.turn.principal.clone(), request.clone())
         }
     }
 

@@ -158,6 +158,19 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A call of which nothing is known but who makes it.
+    pub fn new(principal: Principal, request: RequestId) -> Self {
+        Caller {
+            principal,
+            request,
+            key: None,
+            team: None,
+            agent: None,
+            session: None,
+            turn: None,
+        }
+    }
+
     /// Whose calls may share answers with this one: the team's, else the principal's own.
     pub fn tenant(&self) -> String {
         match &self.team {
@@ -361,6 +374,28 @@ pub enum ModelErrorKind {
     Cut,
     /// The provider's bytes made no sense.
     Malformed,
+}
+
+impl ModelErrorKind {
+    /// Did targets fail for reasons of their own? Else it was the request, or the caller's means.
+    pub fn is_of_targets(self) -> bool {
+        match self {
+            ModelErrorKind::RateLimited
+            | ModelErrorKind::Overloaded
+            | ModelErrorKind::Server
+            | ModelErrorKind::Network
+            | ModelErrorKind::Timeout
+            | ModelErrorKind::Auth
+            | ModelErrorKind::NoTarget
+            | ModelErrorKind::Cut
+            | ModelErrorKind::Malformed => true,
+            ModelErrorKind::BadRequest
+            | ModelErrorKind::ContextTooLong
+            | ModelErrorKind::NotFound
+            | ModelErrorKind::Unsupported
+            | ModelErrorKind::BudgetExceeded => false,
+        }
+    }
 }
 
 impl fmt::Display for ModelErrorKind {

@@ -39,15 +39,7 @@ fn shared_model() -> Arc<LocalModel> {
 }
 
 fn caller() -> Caller {
-    Caller {
-        principal: Principal::System,
-        request: RequestId::generate(),
-        key: None,
-        team: None,
-        agent: None,
-        session: None,
-        turn: None,
-    }
+    Caller::new(Principal::System, RequestId::generate())
 }
 
 fn request(messages: Vec<Message>) -> ModelRequest {

@@ -160,13 +160,9 @@ async fn answer(gateway: &Arc<Gateway>, asked: Asked, caller: &Authenticated, he
 
 fn model_caller(caller: &Authenticated, request: &RequestId) -> Caller {
     Caller {
-        principal: caller.identity.principal.clone(),
-        request: request.clone(),
         key: caller.identity.key.clone(),
         team: caller.identity.team.clone(),
-        agent: None,
-        session: None,
-        turn: None,
+        ..Caller::new(caller.identity.principal.clone(), request.clone())
     }
 }
 

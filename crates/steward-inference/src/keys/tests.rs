@@ -9,13 +9,8 @@ fn at(seconds: i64) -> Timestamp {
 
 fn caller(agent: Option<&str>) -> Caller {
     Caller {
-        principal: Principal::System,
-        request: RequestId::generate(),
-        key: None,
-        team: None,
         agent: agent.map(AgentName::from),
-        session: None,
-        turn: None,
+        ..Caller::new(Principal::System, RequestId::generate())
     }
 }
 

@@ -89,22 +89,7 @@ impl Outcome {
         match index {
             0 => true,
             1 => false,
-            _ => KINDS.get(index - 2).is_some_and(|kind| match kind {
-                ModelErrorKind::RateLimited
-                | ModelErrorKind::Overloaded
-                | ModelErrorKind::Server
-                | ModelErrorKind::Network
-                | ModelErrorKind::Timeout
-                | ModelErrorKind::Auth
-                | ModelErrorKind::NoTarget
-                | ModelErrorKind::Cut
-                | ModelErrorKind::Malformed => true,
-                ModelErrorKind::BadRequest
-                | ModelErrorKind::ContextTooLong
-                | ModelErrorKind::NotFound
-                | ModelErrorKind::Unsupported
-                | ModelErrorKind::BudgetExceeded => false,
-            }),
+            _ => KINDS.get(index - 2).is_some_and(|kind| kind.is_of_targets()),
         }
     }
 }

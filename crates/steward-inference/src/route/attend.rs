@@ -241,7 +241,7 @@ impl Attended {
 
     /// The first event of an answer that is past its time, where every target failed before a word was said.
     async fn stale(&mut self, kind: ModelErrorKind) -> Option<ModelEvent> {
-        if self.stopwatch.has_begun || !is_outage(kind) {
+        if self.stopwatch.has_begun || !kind.is_of_targets() {
             return None;
         }
         let keeping = self.keeping.take()?;
@@ -394,24 +394,4 @@ impl Stopwatch {
 /// A failure that says nothing about a target. A request that a target calls wrong does: the other arm may have taken it.
 pub(crate) fn is_callers_own(kind: ModelErrorKind) -> bool {
     kind == ModelErrorKind::BudgetExceeded
-}
-
-/// Did every target fail, for reasons of its own?
-fn is_outage(kind: ModelErrorKind) -> bool {
-    match kind {
-        ModelErrorKind::RateLimited
-        | ModelErrorKind::Overloaded
-        | ModelErrorKind::Server
-        | ModelErrorKind::Network
-        | ModelErrorKind::Timeout
-        | ModelErrorKind::Auth
-        | ModelErrorKind::NoTarget
-        | ModelErrorKind::Cut
-        | ModelErrorKind::Malformed => true,
-        ModelErrorKind::BadRequest
-        | ModelErrorKind::ContextTooLong
-        | ModelErrorKind::NotFound
-        | ModelErrorKind::Unsupported
-        | ModelErrorKind::BudgetExceeded => false,
-    }
 }

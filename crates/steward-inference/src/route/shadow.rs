@@ -48,15 +48,7 @@ impl Shadow {
 
     async fn run(self, shown: Answer) {
         let id = RequestId::from_text(format!("{}.shadow", self.original));
-        let caller = Caller {
-            principal: Principal::System,
-            request: id.clone(),
-            key: None,
-            team: None,
-            agent: None,
-            session: None,
-            turn: None,
-        };
+        let caller = Caller::new(Principal::System, id.clone());
         let mut request = self.request.clone();
         request.model.clone_from(&self.plan.name);
         let mut stopwatch = Stopwatch::start(self.now());

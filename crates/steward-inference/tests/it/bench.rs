@@ -221,15 +221,7 @@ pub(super) fn tables(config: &str, models: HashMap<String, Arc<dyn Model>>) -> R
 }
 
 pub(super) fn caller() -> Caller {
-    Caller {
-        principal: Principal::System,
-        request: RequestId::generate(),
-        key: None,
-        team: None,
-        agent: None,
-        session: None,
-        turn: None,
-    }
+    Caller::new(Principal::System, RequestId::generate())
 }
 
 pub(super) async fn server(replies: impl IntoIterator<Item = Reply>) -> ScriptedModelServer {

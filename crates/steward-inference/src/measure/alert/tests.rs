@@ -22,15 +22,7 @@ struct Scene {
 impl Scene {
     fn new(rule: &str) -> Self {
         let measures = Arc::new(Measures::default());
-        let caller = Caller {
-            principal: Principal::System,
-            request: RequestId::generate(),
-            key: None,
-            team: None,
-            agent: None,
-            session: None,
-            turn: None,
-        };
+        let caller = Caller::new(Principal::System, RequestId::generate());
         let series = TargetMeasures::new(&measures, "default", &"a/m".into()).of(&caller);
         measures.tick(Timestamp::UNIX_EPOCH);
         Scene {

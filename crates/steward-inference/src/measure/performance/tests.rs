@@ -19,13 +19,8 @@ fn at(seconds: u64) -> Timestamp {
 /// The series of an agent at a target of route `default`.
 fn series(measures: &Arc<Measures>, target: &str, agent: &str) -> Arc<Series> {
     let caller = Caller {
-        principal: Principal::System,
-        request: RequestId::generate(),
-        key: None,
-        team: None,
         agent: (!agent.is_empty()).then(|| AgentName::from(agent)),
-        session: None,
-        turn: None,
+        ..Caller::new(Principal::System, RequestId::generate())
     };
     TargetMeasures::new(measures, "default", &target.into()).of(&caller)
 }

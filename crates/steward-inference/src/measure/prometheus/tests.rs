@@ -17,13 +17,9 @@ fn text() -> String {
     let measures = Arc::new(Measures::default());
     measures.tick(Timestamp::UNIX_EPOCH);
     let caller = Caller {
-        principal: Principal::System,
-        request: RequestId::generate(),
-        key: None,
         team: Some("red".to_owned()),
         agent: Some(AgentName::from("li\"ne\nbreak\\")),
-        session: None,
-        turn: None,
+        ..Caller::new(Principal::System, RequestId::generate())
     };
     let series = TargetMeasures::new(&measures, "default", &"a/m".into()).of(&caller);
     for ttft in [0.003, 0.2, 0.2, 99.0] {

@@ -14,13 +14,8 @@ fn of_team(team: &str) -> Caller {
 
 fn caller(agent: Option<String>) -> Caller {
     Caller {
-        principal: Principal::System,
-        request: RequestId::generate(),
-        key: None,
-        team: None,
         agent: agent.map(|agent| AgentName::from(agent.as_str())),
-        session: None,
-        turn: None,
+        ..Caller::new(Principal::System, RequestId::generate())
     }
 }
 

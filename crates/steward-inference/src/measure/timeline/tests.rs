@@ -80,15 +80,7 @@ fn the_houses_own_work_and_flex_calls_are_batch() {
         if let Some(tier) = tier {
             request.extra.insert("service_tier".into(), tier.into());
         }
-        let caller = Caller {
-            principal,
-            request: RequestId::generate(),
-            key: None,
-            team: None,
-            agent: None,
-            session: None,
-            turn: None,
-        };
+        let caller = Caller::new(principal, RequestId::generate());
         Class::of(&request, &caller)
     };
     assert_eq!(class(Principal::User("ana".into()), None), Class::Interactive);
